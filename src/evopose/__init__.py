@@ -1,0 +1,1 @@
+"""evopose: 2D pose estimation by neuroevolution."""
