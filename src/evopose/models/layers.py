@@ -1,0 +1,62 @@
+"""Layers that several networks share."""
+
+import torch
+from torch import Tensor, nn
+
+BATCH_NORM_EPS = 1e-3
+BATCH_NORM_MOMENTUM = 0.01
+"""Keras' momentum 0.99, in torch's sense."""
+
+
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Return a batch norm with Keras' constants."""
+    return nn.BatchNorm2d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution that stays in float32 inside bfloat16 autocast.
+
+    On CPUs its bfloat16 backward is several times slower than its float32 one
+    (`benchmarks/train_step.py` shows by how much).
+    """
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(
+            channels, channels, kernel, stride, padding=kernel // 2, groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of x (N, C, H, W), in x's dtype on the GPU, float32 on the CPU."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float())
+
+
+class StochasticDepth(nn.Module):
+    """Drops a whole residual branch, sample by sample, while training (Huang et al., ECCV 2016).
+
+    Kept branches are scaled by 1 / (1 - rate), as Keras' Dropout does.
+    """
+
+    generator: torch.Generator | None = None
+    """Where the draws come from; None: torch's global generator. See `use_generator`."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x (N, C, H, W) with the samples that were drawn set to zero."""
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1 - self.rate
+        draw = torch.rand((len(x), 1, 1, 1), device=x.device, generator=self.generator)
+        return x * ((draw < keep) / keep).to(x.dtype)
+
+
+def use_generator(net: nn.Module, generator: torch.Generator | None) -> None:
+    """Let every stochastic layer of `net` draw from `generator`."""
+    for module in net.modules():
+        if isinstance(module, StochasticDepth):
+            module.generator = generator
