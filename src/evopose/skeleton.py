@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ class Skeleton:
         }
 
     @classmethod
-    def from_json(cls, value: dict) -> "Skeleton":
+    def from_json(cls, value: dict[str, Any]) -> "Skeleton":
         """Return the skeleton that `to_json` wrote. Raises: DataError if it cannot be one."""
         try:
             pairs = value["flip_pairs"]

@@ -9,10 +9,11 @@ from evopose.genotype.mutations import (
     mutate,
     neighbours,
 )
-from evopose.genotype.space import SPACES, Gene, SearchSpace
+from evopose.genotype.space import GENOTYPES, SPACES, Gene, SearchSpace
 
 __all__ = [
     "GENES",
+    "GENOTYPES",
     "MUTATIONS",
     "SPACES",
     "Change",

@@ -86,14 +86,12 @@ def mutate(
     if reason := space.why_not(genotype):
         raise ConfigError(f"cannot mutate {genotype}: outside space {space.name!r}: {reason}")
     near = neighbours(genotype, space)
-    for index in rng.permutation(len(near)):
-        if allowed(near[index].genotype):
-            return near[index]
+    for candidate in _shuffled(near, rng):
+        if allowed(candidate.genotype):
+            return candidate
     tried = {genotype, *(m.genotype for m in near)}
-    for first in (near[i] for i in rng.permutation(len(near))):
-        far = neighbours(first.genotype, space)
-        for index in rng.permutation(len(far)):
-            second = far[index]
+    for first in _shuffled(near, rng):
+        for second in _shuffled(neighbours(first.genotype, space), rng):
             if second.genotype not in tried and allowed(second.genotype):
                 changes = (*first.changes, *second.changes)
                 return Mutant(genotype=second.genotype, changes=changes)
@@ -101,3 +99,7 @@ def mutate(
     raise NeighbourhoodExhausted(
         f"all {len(tried) - 1} genotypes within two mutations of {genotype} are known or refused"
     )
+
+
+def _shuffled(mutants: list[Mutant], rng: np.random.Generator) -> list[Mutant]:
+    return [mutants[int(index)] for index in rng.permutation(len(mutants))]

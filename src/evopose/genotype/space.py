@@ -123,17 +123,26 @@ class SearchSpace:
             ) from error
 
 
-EFFICIENTNET_B0 = Genotype.from_list(
-    [[3, 1, 2, 1], [3, 2, 3, 2], [5, 2, 5, 2], [3, 3, 10, 2], [5, 3, 14, 1], [5, 4, 24, 2],
-     [3, 1, 40, 1]]
-)  # fmt: skip
-"""The paper's ancestor: the trunk of EfficientNet-B0."""
-
-NARROW = Genotype.from_list(
-    [[3, 1, 1, 1], [3, 2, 2, 2], [5, 2, 2, 2], [3, 3, 4, 2], [5, 2, 5, 1], [5, 2, 6, 1],
-     [3, 1, 6, 1]]
-)  # fmt: skip
-"""A laptop's ancestor: the same trunk, narrow, with one stride fewer."""
+GENOTYPES: dict[str, Genotype] = {
+    "efficientnet-b0": Genotype.from_list(
+        [[3, 1, 2, 1], [3, 2, 3, 2], [5, 2, 5, 2], [3, 3, 10, 2], [5, 3, 14, 1], [5, 4, 24, 2],
+         [3, 1, 40, 1]]
+    ),
+    "evopose2d-xs": Genotype.from_list(
+        [[3, 1, 2, 1], [3, 3, 3, 2], [5, 2, 5, 2], [3, 4, 10, 2], [5, 2, 14, 1], [5, 4, 16, 2],
+         [3, 2, 10, 1]]
+    ),
+    "evopose2d-s": Genotype.from_list(
+        [[3, 1, 2, 1], [3, 3, 3, 2], [5, 2, 5, 2], [3, 4, 10, 2], [5, 2, 14, 1], [5, 4, 16, 1],
+         [3, 2, 10, 1]]
+    ),
+    "narrow": Genotype.from_list(
+        [[3, 1, 1, 1], [3, 2, 2, 2], [5, 2, 2, 2], [3, 3, 4, 2], [5, 2, 5, 1], [5, 2, 6, 1],
+         [3, 1, 6, 1]]
+    ),
+}  # fmt: skip
+"""Genotypes by name: the paper's ancestor (the trunk of EfficientNet-B0), its results XS and S (M
+and L are S, scaled to their input), and `narrow`, a laptop's ancestor with one stride fewer."""
 
 
 def _space(
@@ -156,13 +165,16 @@ def _space(
 SPACES: dict[str, SearchSpace] = {
     "paper": _space(
         "paper",
-        EFFICIENTNET_B0,
-        widest=tuple(s.filters for s in EFFICIENTNET_B0.stages),
+        GENOTYPES["efficientnet-b0"],
+        widest=tuple(s.filters for s in GENOTYPES["efficientnet-b0"].stages),
         filter_step=None,
     ),
     "small": _space(
-        "small", NARROW, widest=tuple(2 * s.filters for s in NARROW.stages), filter_step=2
+        "small",
+        GENOTYPES["narrow"],
+        widest=tuple(2 * s.filters for s in GENOTYPES["narrow"].stages),
+        filter_step=2,
     ),
 }
 """The declared search spaces. `paper`: filters up to the ancestor's, by any step. `small`: around
-`NARROW`, filters up to twice the ancestor's, by at most two units of eight a mutation."""
+`narrow`, filters up to twice the ancestor's, by at most two units of eight a mutation."""

@@ -57,8 +57,8 @@ class EvoPose2D(nn.Module):
         x = functional.silu(self.stem_bn(self.stem_conv(x)))
         for stage in self.stages:
             x = stage(x)
-        heatmaps: Tensor = self.final_conv(self.head(x))
-        return heatmaps.flip(2, 3)
+        heatmaps: Tensor = self.final_conv(self.head(x)).flip(2, 3)
+        return heatmaps
 
 
 class InvertedResidual(nn.Module):

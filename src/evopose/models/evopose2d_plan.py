@@ -9,7 +9,7 @@ Source: EvoPose2D (arXiv 2011.08446), section 3; official `nets/evopose2d.py` at
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evopose.errors import ConfigError
 from evopose.genotype import GENES, Genotype, SearchSpace
@@ -225,7 +225,7 @@ def blind_genes(space: SearchSpace, config: EvoPose2DConfig) -> dict[str, str]:
             if gene == "stride" or len(values) == 1:
                 continue
             built = {
-                plan(_with(config, space.ancestor.with_gene(index, gene, value))).blocks
+                plan(replace(config, genotype=space.ancestor.with_gene(index, gene, value))).blocks
                 for value in values
             }
             if len(built) < len(values):
@@ -266,9 +266,3 @@ def _convolutions(config: EvoPose2DConfig) -> Iterator[_Convolution]:
         height, width, channels = 2 * height, 2 * width, out
     weights = config.final_kernel**2 * channels * config.num_keypoints
     yield _Convolution(weights, config.num_keypoints, 0, height * width)
-
-
-def _with(config: EvoPose2DConfig, genotype: Genotype) -> EvoPose2DConfig:
-    from dataclasses import replace
-
-    return replace(config, genotype=genotype)
