@@ -81,14 +81,16 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output (N, C_out, H', W') for x (N, C_in, H, W)."""
-        y = x
+        y: Tensor = x
         if self.shape.expand != 1:
             y = functional.silu(self.expand_bn(self.expand_conv(y)))
         y = functional.silu(self.bn(self.dwconv(y)))
         gate = functional.silu(self.se_reduce(y.mean((2, 3), keepdim=True)))
         y = y * torch.sigmoid(self.se_expand(gate))
         y = self.project_bn(self.project_conv(y))
-        return x + self.drop(y) if self.shape.skip else y
+        if self.shape.skip:
+            y = x + self.drop(y)
+        return y
 
 
 class HeadBlock(nn.Module):

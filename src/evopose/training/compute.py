@@ -1,0 +1,115 @@
+"""Where to compute: device, threads, precision, and an allocator that keeps its memory."""
+
+import ctypes
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from evopose.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compute:
+    """A device and how to use it."""
+
+    device: str
+    """`cpu`, `cuda:N` or `mps`."""
+    threads: int
+    """CPU threads of torch in this process."""
+    precision: str
+    """`fp32` or `bf16` (mixed)."""
+
+    def describe(self) -> str:
+        """Return one line for a person: device, threads, precision."""
+        if self.device.startswith("cuda"):
+            name = torch.cuda.get_device_name(self.device)
+        else:
+            name = f"{cpu_name()}, {self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.device} ({name}), {self.precision}"
+
+
+def resolve_compute(
+    device: str = "auto", *, threads: int | None = None, precision: str = "auto"
+) -> Compute:
+    """Return what `device` means on this machine.
+
+    `auto` takes a GPU if there is one. Raises: ConfigError for a device that is not here.
+    """
+    if device == "auto":
+        mps = torch.backends.mps.is_available()
+        device = "cuda:0" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    kind, _, index = device.partition(":")
+    here = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    if kind not in here or not (index or "0").isdigit() or int(index or 0) >= here[kind]:
+        found = ", ".join(f"{count} {name}" for name, count in here.items() if count)
+        raise ConfigError(
+            f"device {device!r} is not on this machine (found: {found}); give cpu, cuda, cuda:N, "
+            "mps or auto"
+        )
+    if kind == "cuda":
+        device = f"cuda:{index or 0}"
+    if precision == "auto":
+        precision = "bf16" if computes_bf16(kind) else "fp32"
+    return Compute(device=device, threads=threads or cpu_count(), precision=precision)
+
+
+def prepare(compute: Compute) -> None:
+    """Set up this process: thread count, allocator, denormals, matrix products on the GPU."""
+    torch.set_num_threads(compute.threads)
+    torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> bool:
+    """Make glibc keep what is freed instead of giving it back; return whether it could be told.
+
+    Training frees and asks for the same large blocks at each step. glibc would unmap and map them
+    again, and the kernel clear every page: that is a third of a step on CPUs. One heap that never
+    shrinks and no mappings avoid it.
+    """
+    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    trim_threshold, top_pad, mmap_max = -1, -2, -4
+    return all(
+        mallopt(option, value) == 1
+        for option, value in (
+            (mmap_max, 0),
+            (trim_threshold, 2**31 - 1),
+            (top_pad, 64 * 2**20),
+        )
+    )
+
+
+def cpu_count() -> int:
+    """Return the CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """Return the processor's name."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def computes_bf16(kind: str) -> bool:
+    """Return whether devices of this kind compute bfloat16 in hardware."""
+    if kind == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if kind == "cpu":
+        info = Path("/proc/cpuinfo")
+        return info.exists() and "avx512_bf16" in info.read_text()
+    return False

@@ -1,0 +1,86 @@
+"""How a network is trained: one frozen configuration, checked when it is made."""
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from evopose.data.augment import Augmentation
+from evopose.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A training schedule.
+
+    Raises: ConfigError for a value that cannot be trained with.
+    """
+
+    epochs: int
+    batch_size: int = 32
+    learning_rate: float = 2.5e-4
+    """The peak, reached after the warm-up."""
+    warmup_epochs: float = 0.0
+    """Epochs, or parts of one, over which the rate climbs in a line to `learning_rate`."""
+    warmup_from: float = 0.0
+    """The rate of the first step, where there is a warm-up."""
+    optimizer: str = "adam"
+    """`adam` adds the weight decay to the gradient (L2), `adamw` takes it off the weights."""
+    weight_decay: float = 2e-5
+    """On kernels of convolutions, depthwise ones excepted; never on biases and batch norms."""
+    loss: str = "mse"
+    """A name in `LOSSES`: `mse` on heatmaps (the paper's), or `softmax` cross-entropy."""
+    sigma: float | None = None
+    """Width of the target Gaussians in heatmap pixels; None: 2 * heatmap height / 64."""
+    round_centre: bool = True
+    """Whether targets are centred on whole heatmap pixels, as in the official code."""
+    ema_decay: float = 0.0
+    """Decay of the running average of weights that is validated and kept; 0: none."""
+    accumulate: int = 1
+    """Parts into which each batch is cut for forward and backward, to save memory."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient; 0: not clipped."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation loss; None: never."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    precision: str = "auto"
+    """`fp32`, `bf16`, or `auto`: bf16 where the hardware computes it."""
+    checkpoint_seconds: float = 60.0
+    """At least so long between two checkpoints within an epoch."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not self.learning_rate > 0 or self.weight_decay < 0 or self.warmup_epochs < 0:
+            raise ConfigError(
+                "learning_rate must be positive, weight_decay and warmup_epochs not negative; got "
+                f"{self.learning_rate}, {self.weight_decay}, {self.warmup_epochs}"
+            )
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
+        for name, allowed in (
+            ("optimizer", ("adam", "adamw")),
+            ("loss", ("mse", "softmax")),
+            ("precision", ("auto", "fp32", "bf16")),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the configuration as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> "TrainConfig":
+        """Return the configuration that `to_dict` wrote."""
+        unknown = value.keys() - {f.name for f in fields(cls)}
+        if unknown:
+            raise ConfigError(f"unknown training options: {', '.join(sorted(unknown))}")
+        return cls(**value | {"augmentation": Augmentation(**value["augmentation"])})
+
+
+def scaled_learning_rate(batch_size: int, *, base: float = 2.5e-4, base_batch: int = 32) -> float:
+    """Return the paper's learning rate: `base` for a batch of `base_batch`, in proportion."""
+    return base * batch_size / base_batch

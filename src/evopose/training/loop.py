@@ -1,0 +1,351 @@
+"""The training loop: one network, one dataset, one configuration, one seed.
+
+Every random draw is a function of the seed and the step, and a checkpoint holds all that the next
+step depends on, so training that was stopped and resumed equals undisturbed training, bit for bit
+on the CPU.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from evopose.data.loader import Batch, batches
+from evopose.errors import RunError, TrainingDiverged
+from evopose.models.layers import DepthwiseConv2d, use_generator
+from evopose.training.checkpoint import load_checkpoint, save_checkpoint
+from evopose.training.compute import Compute
+from evopose.training.config import TrainConfig
+from evopose.training.losses import LOSSES
+from evopose.training.schedule import learning_rate
+from evopose.training.validate import Encoder, TrainData, Validation, normalise, validate
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """What one epoch gave."""
+
+    epoch: int
+    """From 1."""
+    learning_rate: float
+    """At its last step."""
+    train_loss: float
+    val_loss: float
+    val_oks: float
+    """Mean OKS on the validation persons."""
+    train_seconds: float
+    val_seconds: float
+    samples: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """What training gave; the network holds the weights of the best epoch."""
+
+    history: tuple[EpochRecord, ...]
+    finished: bool
+    """False where `should_stop` ended it early: the checkpoint goes on from there."""
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the lowest validation loss."""
+        return min(self.history, key=lambda record: record.val_loss)
+
+
+class _Stop(Exception):
+    """Someone asked the loop to stop."""
+
+
+def fit(
+    net: nn.Module,
+    train: TrainData,
+    val: TrainData,
+    config: TrainConfig,
+    *,
+    compute: Compute,
+    encoder: Encoder,
+    checkpoint: Path | None = None,
+    on_progress: Progress = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> FitResult:
+    """Train `net` in place and return the history.
+
+    Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step.
+
+    Raises: TrainingDiverged if a loss is not finite, naming step, images and the last good
+    checkpoint; RunError for a checkpoint of another configuration.
+    """
+    session = _Session(net, train, val, config, compute, encoder, checkpoint, on_progress)
+    try:
+        session.run(should_stop)
+    except _Stop:
+        session.save()
+    else:
+        session.take_best()
+    finally:
+        use_generator(net, None)
+    return FitResult(history=tuple(session.history), finished=session.finished)
+
+
+class _Session:
+    """The state of one call of `fit`: what a checkpoint holds, and what it is used with."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        train: TrainData,
+        val: TrainData,
+        config: TrainConfig,
+        compute: Compute,
+        encoder: Encoder,
+        checkpoint: Path | None,
+        on_progress: Progress,
+    ) -> None:
+        self.train_data, self.val_data, self.config = train, val, config
+        self.compute, self.encoder, self.checkpoint = compute, encoder, checkpoint
+        self.on_progress = on_progress
+        self.fabric = _fabric(compute)
+        net.to(self.fabric.device, memory_format=torch.channels_last)
+        self.net = net
+        self.optimizer = make_optimizer(net, config)
+        self.ema = (
+            AveragedModel(
+                net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+            )
+            if config.ema_decay
+            else None
+        )
+        self.generator = torch.Generator(self.fabric.device).manual_seed(config.seed)
+        use_generator(net, self.generator)
+        self.steps_per_epoch = -(-len(train) // config.batch_size)
+        self.epoch = self.step = 0
+        self.loss_sum = self.loss_count = self.train_seconds = 0.0
+        self.history: list[EpochRecord] = []
+        self.best: dict[str, Tensor] = {}
+        self.saved_at = time.monotonic()
+        self.wrapped, self.wrapped_optimizer = self.fabric.setup(net, self.optimizer)
+        self._restore()
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left to do."""
+        patience = self.config.patience
+        if patience is not None and self.history:
+            best = min(self.history, key=lambda r: r.val_loss)
+            if self.history[-1].epoch - best.epoch >= patience:
+                return True
+        return self.epoch >= self.config.epochs
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        while not self.finished:
+            self._train_epoch(should_stop)
+            self._end_epoch()
+
+    def take_best(self) -> None:
+        """Load the weights of the best epoch into the network."""
+        self.net.load_state_dict(self.best)
+
+    def save(self) -> None:
+        """Write a checkpoint, if one was asked for."""
+        self.saved_at = time.monotonic()
+        if self.checkpoint is None:
+            return
+        state = {name: getattr(self, name) for name in _PROGRESS}
+        state |= {
+            "config": self.config.to_dict(),
+            "net": self.net.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "history": [asdict(record) for record in self.history],
+        }
+        save_checkpoint(self.checkpoint, state)
+
+    def _restore(self) -> None:
+        state = load_checkpoint(self.checkpoint) if self.checkpoint else None
+        if state is None:
+            return
+        if state["config"] != self.config.to_dict():
+            raise RunError(
+                f"the checkpoint {self.checkpoint} belongs to another training configuration; "
+                "delete it to start afresh"
+            )
+        for name in _PROGRESS:
+            setattr(self, name, state[name])
+        self.net.load_state_dict(state["net"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+        self.history = [EpochRecord(**record) for record in state["history"]]
+
+    def _train_epoch(self, should_stop: Callable[[], bool]) -> None:
+        self.net.train()
+        begun = time.monotonic()
+        for batch in self._batches():
+            loss = self._step(batch)
+            self.step += 1
+            now = time.monotonic()
+            self.train_seconds += now - begun
+            begun = now
+            self.on_progress(
+                {
+                    "epoch": self.epoch + 1,
+                    "epochs": self.config.epochs,
+                    "step": self.step,
+                    "steps": self.steps_per_epoch,
+                    "loss": loss,
+                    "images_per_second": self.step * self.config.batch_size / self.train_seconds,
+                }
+            )
+            if should_stop():
+                raise _Stop
+            if now - self.saved_at > self.config.checkpoint_seconds:
+                self.save()
+
+    def _batches(self) -> Iterator[Batch]:
+        return batches(
+            self.train_data.cache,
+            indices=self.train_data.indices,
+            batch_size=self.config.batch_size,
+            augmentation=self.config.augmentation,
+            seed=self.config.seed,
+            epoch=self.epoch,
+            shuffle=True,
+            start=self.step,
+            threads=max(1, self.compute.threads // 2),
+        )
+
+    def _step(self, batch: Batch) -> float:
+        step = self.epoch * self.steps_per_epoch + self.step
+        rate = learning_rate(self.config, step, self.steps_per_epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        total, count = self._backward(batch)
+        if self.config.clip_norm:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
+        self.wrapped_optimizer.step()
+        if self.ema:
+            self.ema.update_parameters(self.net)
+        self.loss_sum += total
+        self.loss_count += count
+        return total / count
+
+    def _backward(self, batch: Batch) -> tuple[float, float]:
+        """Add up gradients over the parts of the batch; return the loss's sum and divisor."""
+        device, part = self.fabric.device, -(-len(batch.images) // self.config.accumulate)
+        loss_of = LOSSES[self.config.loss]
+        visible_all = torch.from_numpy(batch.visible).to(device)
+        whole = float(visible_all.sum()) if self.config.loss == "softmax" else None
+        total = count = 0.0
+        for start in range(0, len(batch.images), part):
+            piece = slice(start, start + part)
+            images = normalise(batch.images[piece], device, self.encoder.input)
+            target = self.encoder.encode(batch.keypoints[piece], batch.visible[piece])
+            output = self.wrapped(images)
+            numerator, divisor = loss_of(
+                output.float(), torch.from_numpy(target).to(device), visible_all[piece]
+            )
+            share = whole or float(divisor) * len(batch.images) / len(images)
+            self.fabric.backward(numerator / max(share, 1.0))
+            total += numerator.item()
+            count += float(divisor)
+        if not torch.isfinite(torch.tensor(total)):
+            self._diverged(batch, total)
+        return total, max(count, 1.0)
+
+    def _diverged(self, batch: Batch, loss: float) -> None:
+        names = self.train_data.names(batch.index[:8])
+        kept = self.checkpoint and self.checkpoint.exists()
+        raise TrainingDiverged(
+            f"the loss is {loss} at epoch {self.epoch + 1}, step {self.step + 1} of "
+            f"{self.steps_per_epoch}; images {', '.join(names)}"
+            f"{' and others' if len(batch.index) > 8 else ''}; "
+            f"{f'last good checkpoint: {self.checkpoint}' if kept else 'no checkpoint yet'}. "
+            "A lower learning rate, a longer warm-up or fp32 may help"
+        )
+
+    def _end_epoch(self) -> None:
+        net: nn.Module = self.ema.module if self.ema else self.net
+        result = self._validate(net)
+        if not result.loss < float("inf"):
+            raise TrainingDiverged(
+                f"the validation loss is {result.loss} after epoch {self.epoch + 1}; a lower "
+                "learning rate, a longer warm-up or fp32 may help"
+            )
+        record = EpochRecord(
+            epoch=self.epoch + 1,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            train_loss=self.loss_sum / max(self.loss_count, 1.0),
+            val_loss=result.loss,
+            val_oks=result.mean_oks,
+            train_seconds=self.train_seconds,
+            val_seconds=result.seconds,
+            samples=len(self.train_data),
+        )
+        if not self.history or record.val_loss < min(r.val_loss for r in self.history):
+            self.best = {k: v.detach().clone() for k, v in net.state_dict().items()}
+        self.history.append(record)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss_sum = self.loss_count = self.train_seconds = 0.0
+        self.on_progress({"kind": "epoch", **asdict(record)})
+        self.save()
+
+    def _validate(self, net: nn.Module) -> Validation:
+        return validate(
+            net,
+            self.val_data,
+            encoder=self.encoder,
+            loss=self.config.loss,
+            batch_size=self.config.batch_size,
+            fabric=self.fabric,
+        )
+
+
+_PROGRESS = ("epoch", "step", "loss_sum", "loss_count", "train_seconds", "best")
+
+
+def make_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Return the optimizer, with weight decay on kernels of convolutions, depthwise ones excepted.
+
+    Keras' L2 of 1e-5 on the loss is a weight decay of 2e-5 in torch's Adam.
+
+    Source: official `nets/evopose2d.py` (kernel_regularizer; DepthwiseConv2D ignores it).
+    """
+    decayed, others = [], []
+    for module in net.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            kernel = name == "weight" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+            fits = kernel and not isinstance(module, DepthwiseConv2d)
+            (decayed if fits else others).append(parameter)
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    make = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+    return make(groups, lr=config.learning_rate, fused=True)
+
+
+def _fabric(compute: Compute) -> Any:
+    """Return Lightning Fabric on one device."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice about its other launchers, of no use here
+        from lightning_fabric import Fabric
+
+        kind, _, index = compute.device.partition(":")
+        return Fabric(
+            accelerator={"cuda": "gpu"}.get(kind, kind),
+            devices=[int(index)] if index else 1,
+            precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
+        )

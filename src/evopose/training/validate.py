@@ -1,0 +1,132 @@
+"""Validation: the loss and the mean OKS of a network over stored crops."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evopose.codecs import GaussianCodec
+from evopose.data.augment import Augmentation
+from evopose.data.crops import CropCache
+from evopose.data.loader import batches
+from evopose.metrics.oks import oks
+from evopose.models.modelfile import InputSpec
+from evopose.training.losses import LOSSES
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainData:
+    """Some persons of a crop cache."""
+
+    cache: CropCache
+    indices: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def names(self, indices: NDArray[np.intp]) -> list[str]:
+        """Return what to call these persons of the cache in a message."""
+        return [f"annotation {self.cache.instance_ids[int(i)]}" for i in indices]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """What stands between pixels and coordinates: the network's input, and its codec."""
+
+    input: InputSpec
+    codec: GaussianCodec
+
+    def encode(
+        self, keypoints: NDArray[np.float32], visible: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return target heatmaps (N, K, h, w) of keypoints (N, K, 2) in crop pixels."""
+        return self.codec.encode(keypoints, visible)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """What a pass over the validation persons gave."""
+
+    loss: float
+    mean_oks: float
+    oks: NDArray[np.float64]
+    """(N,) for each person, NaN where nothing is labelled."""
+    xy_crop: NDArray[np.float64]
+    """(N, K, 2) predictions in crop pixels."""
+    scores: NDArray[np.float64]
+    """(N, K)."""
+    seconds: float
+
+
+def normalise(images: NDArray[np.uint8], device: torch.device, spec: InputSpec) -> Tensor:
+    """Return images (N, H, W, 3) uint8 as the network's input (N, 3, H, W), channels last."""
+    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    mean = torch.tensor(spec.mean, device=device).view(3, 1, 1)
+    std = torch.tensor(spec.std, device=device).view(3, 1, 1)
+    return x.float().mul_(spec.scale / std).sub_(mean / std)
+
+
+@torch.no_grad()
+def validate(
+    net: nn.Module,
+    data: TrainData,
+    *,
+    encoder: Encoder,
+    loss: str,
+    batch_size: int,
+    fabric: Any,
+) -> Validation:
+    """Return loss, OKS and predictions of `net` on the crops as they are, without augmentation."""
+    begun = time.monotonic()
+    was_training = net.training
+    net.eval()
+    total = count = 0.0
+    found = []
+    for batch in batches(
+        data.cache,
+        indices=data.indices,
+        batch_size=batch_size,
+        augmentation=Augmentation.none(),
+        seed=0,
+        epoch=0,
+        shuffle=False,
+    ):
+        with fabric.autocast():
+            output = net(normalise(batch.images, fabric.device, encoder.input))
+        output = output.float()
+        target = torch.from_numpy(encoder.encode(batch.keypoints, batch.visible))
+        visible = torch.from_numpy(batch.visible).to(output.device)
+        numerator, divisor = LOSSES[loss](output, target.to(output.device), visible)
+        total += numerator.item()
+        count += divisor.item()
+        found.append(encoder.codec.decode(output.cpu().numpy()))
+    net.train(was_training)
+    xy_crop = np.concatenate([xy for xy, _ in found])
+    per_person = crop_oks(data, xy_crop)
+    return Validation(
+        loss=total / max(count, 1.0),
+        mean_oks=float(np.nanmean(per_person)) if np.isfinite(per_person).any() else 0.0,
+        oks=per_person,
+        xy_crop=xy_crop,
+        scores=np.concatenate([score for _, score in found]),
+        seconds=time.monotonic() - begun,
+    )
+
+
+def crop_oks(data: TrainData, xy_crop: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the OKS (N,) of predictions (N, K, 2) in crop pixels.
+
+    OKS is free of scale, so it is taken in the pixels of the stored crops, areas scaled alike.
+    """
+    cache, chosen = data.cache, data.indices
+    zoom = np.linalg.det(cache.affines[chosen][:, :, :2])
+    return oks(
+        xy_crop + np.asarray(cache.offset_xy),
+        cache.keypoints[chosen],
+        cache.areas[chosen] * zoom,
+        np.asarray(cache.sigmas),
+    )
