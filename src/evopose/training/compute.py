@@ -4,8 +4,10 @@ import ctypes
 import os
 import platform
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -67,6 +69,20 @@ def prepare(compute: Compute) -> None:
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")
     keep_freed_memory()
+
+
+def make_fabric(compute: Compute) -> Any:
+    """Return Lightning Fabric on one device."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice about its other launchers, of no use here
+        from lightning_fabric import Fabric
+
+        kind, _, index = compute.device.partition(":")
+        return Fabric(
+            accelerator={"cuda": "gpu"}.get(kind, kind),
+            devices=[int(index)] if index else 1,
+            precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
+        )
 
 
 def keep_freed_memory() -> bool:

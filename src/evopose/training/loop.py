@@ -7,7 +7,6 @@ on the CPU.
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +18,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from evopose.data.loader import Batch, batches
 from evopose.errors import RunError, TrainingDiverged
-from evopose.models.layers import DepthwiseConv2d, use_generator
+from evopose.models.layers import use_generator
 from evopose.training.checkpoint import load_checkpoint, save_checkpoint
-from evopose.training.compute import Compute
+from evopose.training.compute import Compute, make_fabric
 from evopose.training.config import TrainConfig
 from evopose.training.losses import LOSSES
+from evopose.training.optimizer import make_optimizer
 from evopose.training.schedule import learning_rate
 from evopose.training.validate import Encoder, TrainData, Validation, normalise, validate
 
@@ -114,7 +114,7 @@ class _Session:
         self.train_data, self.val_data, self.config = train, val, config
         self.compute, self.encoder, self.checkpoint = compute, encoder, checkpoint
         self.on_progress = on_progress
-        self.fabric = _fabric(compute)
+        self.fabric = make_fabric(compute)
         net.to(self.fabric.device, memory_format=torch.channels_last)
         self.net = net
         self.optimizer = make_optimizer(net, config)
@@ -314,38 +314,3 @@ class _Session:
 
 
 _PROGRESS = ("epoch", "step", "loss_sum", "loss_count", "train_seconds", "best")
-
-
-def make_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Return the optimizer, with weight decay on kernels of convolutions, depthwise ones excepted.
-
-    Keras' L2 of 1e-5 on the loss is a weight decay of 2e-5 in torch's Adam.
-
-    Source: official `nets/evopose2d.py` (kernel_regularizer; DepthwiseConv2D ignores it).
-    """
-    decayed, others = [], []
-    for module in net.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            kernel = name == "weight" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-            fits = kernel and not isinstance(module, DepthwiseConv2d)
-            (decayed if fits else others).append(parameter)
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    make = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
-    return make(groups, lr=config.learning_rate, fused=True)
-
-
-def _fabric(compute: Compute) -> Any:
-    """Return Lightning Fabric on one device."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # advice about its other launchers, of no use here
-        from lightning_fabric import Fabric
-
-        kind, _, index = compute.device.partition(":")
-        return Fabric(
-            accelerator={"cuda": "gpu"}.get(kind, kind),
-            devices=[int(index)] if index else 1,
-            precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
-        )
