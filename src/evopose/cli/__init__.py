@@ -1,0 +1,51 @@
+"""The command line. This module loads nothing heavy: `evopose --help` must be quick."""
+
+import logging
+import sys
+
+import typer
+
+from evopose.errors import EvoposeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="evopose",
+    help="Find, train and ship the pose network that fits your keypoints and your budget.",
+    epilog="Start with: evopose evolve synthetic --recipe demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more of what happens."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from evopose import __version__
+
+        print(f"evopose {__version__}")
+        raise typer.Exit
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+
+
+def main() -> None:
+    """Run the command line: exits 0, 2 on a user's mistake (told in one message), 130 on Ctrl-C."""
+    from evopose.cli import evolve, inspect, train  # noqa: F401, PLC0415  each adds its verbs
+
+    try:
+        app()
+    except EvoposeError as error:
+        print(f"evopose: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt as error:
+        print("evopose: interrupted", file=sys.stderr)
+        raise SystemExit(130) from error

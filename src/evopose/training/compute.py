@@ -1,6 +1,7 @@
 """Where to compute: device, threads, precision, and an allocator that keeps its memory."""
 
 import ctypes
+import logging
 import os
 import platform
 import sys
@@ -77,6 +78,7 @@ def make_fabric(compute: Compute) -> Any:
         warnings.simplefilter("ignore")  # advice about its other launchers, of no use here
         from lightning_fabric import Fabric
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         kind, _, index = compute.device.partition(":")
         return Fabric(
             accelerator={"cuda": "gpu"}.get(kind, kind),

@@ -30,7 +30,8 @@ class TrainData:
 
     def names(self, indices: NDArray[np.intp]) -> list[str]:
         """Return what to call these persons of the cache in a message."""
-        return [f"annotation {self.cache.instance_ids[int(i)]}" for i in indices]
+        images, persons = self.cache.image_ids, self.cache.ids
+        return [f"{images[int(i)]} (annotation {persons[int(i)]})" for i in indices]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +126,8 @@ def crop_oks(data: TrainData, xy_crop: NDArray[np.float64]) -> NDArray[np.float6
     cache, chosen = data.cache, data.indices
     zoom = np.linalg.det(cache.affines[chosen][:, :, :2])
     return oks(
-        xy_crop + np.asarray(cache.offset_xy),
+        xy_crop + np.array(cache.spec.offset_hw[::-1]),
         cache.keypoints[chosen],
         cache.areas[chosen] * zoom,
-        np.asarray(cache.sigmas),
+        np.array(cache.skeleton.sigmas),
     )

@@ -1,0 +1,203 @@
+"""Training one individual: the function that an executor's worker runs.
+
+A job is plain JSON; its result is plain JSON and a blob. Killed at any moment and run again, it
+goes on from its last checkpoint and gives what it would have given.
+"""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from evopose.codecs import make_codec
+from evopose.data.augment import Augmentation
+from evopose.data.crops import open_crops
+from evopose.data.loader import batches
+from evopose.evolution.blobs import BlobStore
+from evopose.genotype import Genotype
+from evopose.models.evopose2d import EvoPose2D, build_evopose2d
+from evopose.models.modelfile import CodecSpec, InputSpec, evopose2d_card, load_model, model_bytes
+from evopose.models.transfer import TransferReport, inherit_weights
+from evopose.search.config import SearchConfig
+from evopose.skeleton import Skeleton
+from evopose.training.batch_norm import reestimate_batch_norm
+from evopose.training.compute import Compute, make_fabric, prepare
+from evopose.training.config import TrainConfig
+from evopose.training.loop import FitResult, fit
+from evopose.training.validate import Encoder, TrainData, normalise, validate
+
+Heartbeat = Callable[..., None]
+
+
+def start_worker(settings: dict[str, Any]) -> None:
+    """Set up a worker process: threads and allocator, once."""
+    prepare(Compute(**settings["compute"]))
+
+
+def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any]:
+    """Return what training the job's individual gave: loss, scores, times, and the blob's digest.
+
+    Raises: TrainingDiverged, MemoryError, OSError: the executor sorts them.
+    """
+    begun = time.monotonic()
+    config = SearchConfig.from_json(Path(job["config"]).read_text())
+    compute = Compute(**job["compute"])
+    train, val = open_data(job, "train"), open_data(job, "fitness")
+    training = config.child_training if job["parent_blob"] else config.ancestor_training
+    training = replace(
+        training,
+        seed=job["seed"],
+        precision=compute.precision,
+        accumulate=training.accumulate * job.get("micro_batch_divisor", 1),
+    )
+    skeleton = train.cache.skeleton
+    genotype = Genotype.from_list(job["genotype"])
+    net = build_evopose2d(
+        config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"]
+    )
+    encoder = make_encoder(net, training)
+    checkpoint = Path(job["work"]) / "checkpoint.pt"
+    inherited: dict[str, Any] = {}
+    if not checkpoint.exists() and job["start_from"]:
+        heartbeat(phase="inherit")
+        report = inherit(net, job["start_from"], config, train, encoder, compute, training)
+        inherited = {"transfer": report.to_json()}
+    timed = _Throttled(heartbeat)
+    outcome = fit(
+        net,
+        train,
+        val,
+        training,
+        compute=compute,
+        encoder=encoder,
+        checkpoint=checkpoint,
+        on_progress=timed,
+    )
+    blob = BlobStore(Path(job["blobs"])).put(
+        model_bytes(net, describe(net, skeleton, training, config, job, outcome))
+    )
+    busy = sum(r.train_seconds + r.val_seconds for r in outcome.history)
+    return inherited | {
+        "blob": blob,
+        "loss": outcome.best.val_loss,
+        "mean_oks": outcome.best.val_oks,
+        "best_epoch": outcome.best.epoch,
+        "history": [vars(record) for record in outcome.history],
+        "samples": sum(record.samples for record in outcome.history),
+        "busy_seconds": busy,
+        "seconds": time.monotonic() - begun,
+        "pid": os.getpid(),
+    }
+
+
+def open_data(job: dict[str, Any], part: str) -> TrainData:
+    """Return the persons of one part ("train" or "fitness") of the job's data."""
+    cache = open_crops(Path(job["data"][part]))
+    return TrainData(cache=cache, indices=np.arange(len(cache)))
+
+
+def codec_spec(training: TrainConfig) -> CodecSpec:
+    """Return the codec that a network trained this way is read with."""
+    softmax = training.loss == "softmax"
+    return CodecSpec(
+        name="gaussian",
+        params={
+            "sigma": training.sigma,
+            "round_centre": training.round_centre,
+            "activation": "softmax" if softmax else "none",
+        },
+    )
+
+
+def make_encoder(net: EvoPose2D, training: TrainConfig) -> Encoder:
+    """Return what stands between pixels and coordinates for this network."""
+    spec = codec_spec(training)
+    codec = make_codec(
+        spec.name, input_hw=net.config.input_hw, heatmap_hw=net.heatmap_hw, **spec.params
+    )
+    return Encoder(input=InputSpec(), codec=codec)
+
+
+def inherit(
+    net: EvoPose2D,
+    source: str,
+    config: SearchConfig,
+    train: TrainData,
+    encoder: Encoder,
+    compute: Compute,
+    training: TrainConfig,
+) -> TransferReport:
+    """Fill `net` from the model file `source`; estimate batch-norm statistics anew if it was cut."""
+    parent = load_model(source).net
+    assert isinstance(parent, EvoPose2D)
+    report = inherit_weights(parent, net, rule=config.transfer)
+    if report.needs_bn_reestimation and config.batch_norm_batches:
+        fabric = make_fabric(compute)
+        net.to(fabric.device, memory_format=torch.channels_last)
+        with fabric.autocast():
+            reestimate_batch_norm(
+                net, _inputs(train, training, config.batch_norm_batches, encoder, fabric.device)
+            )
+    return report
+
+
+def _inputs(
+    train: TrainData, training: TrainConfig, count: int, encoder: Encoder, device: torch.device
+) -> Iterator[Tensor]:
+    """Yield the inputs of `count` training batches, without augmentation."""
+    found = batches(
+        train.cache,
+        indices=train.indices,
+        batch_size=training.batch_size,
+        augmentation=Augmentation.none(),
+        seed=training.seed,
+        epoch=0,
+        shuffle=True,
+    )
+    for batch in itertools.islice(found, count):
+        yield normalise(batch.images, device, encoder.input)
+
+
+def describe(
+    net: EvoPose2D,
+    skeleton: Skeleton,
+    training: TrainConfig,
+    config: SearchConfig,
+    job: dict[str, Any],
+    outcome: FitResult,
+) -> Any:
+    """Return the model card of a trained individual."""
+    provenance = {
+        "individual": job["id"],
+        "parent_blob": job["parent_blob"],
+        "recipe": config.recipe,
+        "transfer": config.transfer,
+        "training": training.to_dict(),
+        "loss": outcome.best.val_loss,
+        "mean_oks": outcome.best.val_oks,
+        "data": job["data_digest"],
+        "versions": job["versions"],
+    }
+    return evopose2d_card(
+        net, skeleton=skeleton, codec=codec_spec(training), provenance=provenance
+    )
+
+
+class _Throttled:
+    """Passes on progress at most twice a second, epochs always."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self.heartbeat, self.last = heartbeat, 0.0
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if event.get("kind") == "epoch" or now - self.last > 0.5:
+            self.last = now
+            self.heartbeat(**event)

@@ -1,0 +1,105 @@
+"""Everything that determines a search but its data: one frozen configuration."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from evopose.errors import ConfigError
+from evopose.evolution.engine import EvolutionConfig
+from evopose.evolution.fitness import Fitness
+from evopose.genotype import Genotype, SearchSpace
+from evopose.models.evopose2d_plan import EvoPose2DConfig, require_fit
+from evopose.training.config import TrainConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """What all networks of a search have in common."""
+
+    stem_channels: int = 32
+    head_channels: int = 128
+    final_kernel: int = 1
+    scaling_reference: float | None = 224.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """A search, checked when it is made.
+
+    Raises: ConfigError for values that cannot be searched with, among them an ancestor outside
+    the space, and an input size that the ancestor's strides do not divide.
+    """
+
+    recipe: str
+    """The recipe it was made from."""
+    space: SearchSpace
+    ancestor: Genotype
+    ancestor_weights: str | None = None
+    """A model file whose weights the ancestor starts from; None: it starts from random ones."""
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    input_hw: tuple[int, int]
+    transfer: str = "exact"
+    """How children inherit: a name in `TRANSFER_RULES`."""
+    evolution: EvolutionConfig
+    ancestor_training: TrainConfig
+    child_training: TrainConfig
+    crop_margin: float = 1.4
+    """Side of the stored crops over side of the network's, room for rotation and scale."""
+    batch_norm_batches: int = 16
+    """Batches over which a cut child's batch-norm statistics are estimated anew."""
+
+    def __post_init__(self) -> None:
+        if reason := self.space.why_not(self.ancestor):
+            raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
+        require_fit(self.evopose2d(self.ancestor, num_keypoints=1))
+        if self.transfer not in ("exact", "official"):
+            raise ConfigError(f"transfer must be exact or official, got {self.transfer!r}")
+
+    def evopose2d(self, genotype: Genotype, *, num_keypoints: int) -> EvoPose2DConfig:
+        """Return the network of `genotype` in this search."""
+        return EvoPose2DConfig(
+            genotype=genotype,
+            input_hw=self.input_hw,
+            num_keypoints=num_keypoints,
+            **asdict(self.network),
+        )
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON, as `config.json` of a run holds it."""
+        value = {
+            "recipe": self.recipe,
+            "space": json.loads(self.space.to_json()),
+            "ancestor": self.ancestor.to_list(),
+            "ancestor_weights": self.ancestor_weights,
+            "network": asdict(self.network),
+            "input_hw": list(self.input_hw),
+            "transfer": self.transfer,
+            "evolution": asdict(self.evolution),
+            "ancestor_training": self.ancestor_training.to_dict(),
+            "child_training": self.child_training.to_dict(),
+            "crop_margin": self.crop_margin,
+            "batch_norm_batches": self.batch_norm_batches,
+        }
+        return json.dumps(value, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "SearchConfig":
+        """Return the configuration that `to_json` wrote. Raises: ConfigError if it is none."""
+        try:
+            value: dict[str, Any] = json.loads(text)
+            evolution = dict(value["evolution"])
+            fitness = Fitness(**evolution.pop("fitness"))
+            return cls(
+                **value
+                | {
+                    "space": SearchSpace.from_json(json.dumps(value["space"])),
+                    "ancestor": Genotype.from_list(value["ancestor"]),
+                    "network": NetworkOptions(**value["network"]),
+                    "input_hw": tuple(value["input_hw"]),
+                    "evolution": EvolutionConfig(fitness=fitness, **evolution),
+                    "ancestor_training": TrainConfig.from_dict(value["ancestor_training"]),
+                    "child_training": TrainConfig.from_dict(value["child_training"]),
+                }
+            )
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ConfigError(f"not a search configuration: {error!r}") from error
