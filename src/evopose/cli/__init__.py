@@ -39,7 +39,7 @@ def _options(
 
 def main() -> None:
     """Run the command line: exits 0, 2 on a user's mistake (told in one message), 130 on Ctrl-C."""
-    from evopose.cli import evolve, inspect, train  # noqa: F401, PLC0415  each adds its verbs
+    from evopose.cli import evolve, inspect, train  # noqa: F401  each adds its verbs
 
     try:
         app()

@@ -98,9 +98,7 @@ def small() -> SearchConfig:
 def demo() -> SearchConfig:
     """Return `small`, cut to minutes on two cores: 3 generations of 6 children, few epochs."""
     config = small()
-    evolution = replace(
-        config.evolution, children=6, generations=3, hours=None, patience=None
-    )
+    evolution = replace(config.evolution, children=6, generations=3, hours=None, patience=None)
     return replace(
         config,
         recipe="demo",

@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from evopose.codecs import make_codec
 from evopose.data.augment import Augmentation
 from evopose.data.crops import open_crops
 from evopose.data.loader import batches
 from evopose.evolution.blobs import BlobStore
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
-from evopose.models.modelfile import CodecSpec, InputSpec, evopose2d_card, load_model, model_bytes
+from evopose.models.modelfile import InputSpec, evopose2d_card, load_model, model_bytes
 from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
@@ -31,7 +30,8 @@ from evopose.training.batch_norm import reestimate_batch_norm
 from evopose.training.compute import Compute, make_fabric, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
-from evopose.training.validate import Encoder, TrainData, normalise, validate
+from evopose.training.session import codec_spec, make_encoder
+from evopose.training.validate import Encoder, TrainData, normalise
 
 Heartbeat = Callable[..., None]
 
@@ -59,10 +59,8 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     )
     skeleton = train.cache.skeleton
     genotype = Genotype.from_list(job["genotype"])
-    net = build_evopose2d(
-        config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"]
-    )
-    encoder = make_encoder(net, training)
+    net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
+    encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = Path(job["work"]) / "checkpoint.pt"
     inherited: dict[str, Any] = {}
     if not checkpoint.exists() and job["start_from"]:
@@ -103,28 +101,6 @@ def open_data(job: dict[str, Any], part: str) -> TrainData:
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 
-def codec_spec(training: TrainConfig) -> CodecSpec:
-    """Return the codec that a network trained this way is read with."""
-    softmax = training.loss == "softmax"
-    return CodecSpec(
-        name="gaussian",
-        params={
-            "sigma": training.sigma,
-            "round_centre": training.round_centre,
-            "activation": "softmax" if softmax else "none",
-        },
-    )
-
-
-def make_encoder(net: EvoPose2D, training: TrainConfig) -> Encoder:
-    """Return what stands between pixels and coordinates for this network."""
-    spec = codec_spec(training)
-    codec = make_codec(
-        spec.name, input_hw=net.config.input_hw, heatmap_hw=net.heatmap_hw, **spec.params
-    )
-    return Encoder(input=InputSpec(), codec=codec)
-
-
 def inherit(
     net: EvoPose2D,
     source: str,
@@ -134,13 +110,13 @@ def inherit(
     compute: Compute,
     training: TrainConfig,
 ) -> TransferReport:
-    """Fill `net` from the model file `source`; estimate batch-norm statistics anew if it was cut."""
+    """Fill `net` from the model file `source`; a cut net gets new batch-norm statistics."""
     parent = load_model(source).net
     assert isinstance(parent, EvoPose2D)
     report = inherit_weights(parent, net, rule=config.transfer)
     if report.needs_bn_reestimation and config.batch_norm_batches:
         fabric = make_fabric(compute)
-        net.to(fabric.device, memory_format=torch.channels_last)
+        net.to(fabric.device).to(memory_format=torch.channels_last)
         with fabric.autocast():
             reestimate_batch_norm(
                 net, _inputs(train, training, config.batch_norm_batches, encoder, fabric.device)
@@ -185,9 +161,7 @@ def describe(
         "data": job["data_digest"],
         "versions": job["versions"],
     }
-    return evopose2d_card(
-        net, skeleton=skeleton, codec=codec_spec(training), provenance=provenance
-    )
+    return evopose2d_card(net, skeleton=skeleton, codec=codec_spec(training), provenance=provenance)
 
 
 class _Throttled:

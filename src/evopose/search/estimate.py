@@ -50,7 +50,7 @@ def measure_throughput(
     options = config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
     net = build_evopose2d(options)
     fabric = make_fabric(compute)
-    net.to(fabric.device, memory_format=torch.channels_last)
+    net.to(fabric.device).to(memory_format=torch.channels_last)
     run, optimizer = fabric.setup(net, make_optimizer(net, training))
     part = -(-training.batch_size // training.accumulate)
     images = torch.randn(part, 3, *config.input_hw, device=fabric.device)

@@ -126,7 +126,7 @@ def cpu_name() -> str:
 def computes_bf16(kind: str) -> bool:
     """Return whether devices of this kind compute bfloat16 in hardware."""
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind == "cpu":
         info = Path("/proc/cpuinfo")
         return info.exists() and "avx512_bf16" in info.read_text()

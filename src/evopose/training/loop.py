@@ -115,15 +115,12 @@ class _Session:
         self.compute, self.encoder, self.checkpoint = compute, encoder, checkpoint
         self.on_progress = on_progress
         self.fabric = make_fabric(compute)
-        net.to(self.fabric.device, memory_format=torch.channels_last)
+        net.to(self.fabric.device).to(memory_format=torch.channels_last)
         self.net = net
         self.optimizer = make_optimizer(net, config)
+        average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.ema = (
-            AveragedModel(
-                net, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
-            )
-            if config.ema_decay
-            else None
+            AveragedModel(net, multi_avg_fn=average, use_buffers=True) if config.ema_decay else None
         )
         self.generator = torch.Generator(self.fabric.device).manual_seed(config.seed)
         use_generator(net, self.generator)

@@ -14,7 +14,8 @@ def make_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
 
     Source: official `nets/evopose2d.py` (kernel_regularizer; DepthwiseConv2D ignores it).
     """
-    decayed, others = [], []
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for module in net.modules():
         for name, parameter in module.named_parameters(recurse=False):
             kernel = name == "weight" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evopose.codecs import GaussianCodec
+from evopose.codecs import Codec
 from evopose.data.augment import Augmentation
 from evopose.data.crops import CropCache
 from evopose.data.loader import batches
@@ -39,7 +39,7 @@ class Encoder:
     """What stands between pixels and coordinates: the network's input, and its codec."""
 
     input: InputSpec
-    codec: GaussianCodec
+    codec: Codec
 
     def encode(
         self, keypoints: NDArray[np.float32], visible: NDArray[np.bool_]

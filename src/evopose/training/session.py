@@ -1,0 +1,129 @@
+"""Full training of one network on one dataset, in a folder that a later call can go on with."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evopose.codecs import make_codec
+from evopose.data.crops import CropSpec
+from evopose.data.cutting import build_crops
+from evopose.data.home import Progress
+from evopose.data.layouts import Splits
+from evopose.errors import RunError
+from evopose.models.evopose2d import EvoPose2D
+from evopose.models.modelfile import CodecSpec, InputSpec, evopose2d_card, save_model
+from evopose.structures import PoseDataset
+from evopose.training.checkpoint import write_atomically
+from evopose.training.compute import Compute, prepare
+from evopose.training.config import TrainConfig
+from evopose.training.loop import FitResult, fit
+from evopose.training.validate import Encoder, TrainData
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What `train_network` leaves."""
+
+    model: Path
+    """The model file; it is there once training has finished."""
+    outcome: FitResult
+
+
+def codec_spec(training: TrainConfig) -> CodecSpec:
+    """Return the codec that a network trained this way is read with."""
+    return CodecSpec(
+        name="gaussian",
+        params={
+            "sigma": training.sigma,
+            "round_centre": training.round_centre,
+            "activation": "softmax" if training.loss == "softmax" else "none",
+        },
+    )
+
+
+def make_encoder(net: EvoPose2D, codec: CodecSpec, input_spec: InputSpec) -> Encoder:
+    """Return what stands between pixels and coordinates for this network."""
+    made = make_codec(
+        codec.name, input_hw=net.config.input_hw, heatmap_hw=net.heatmap_hw, **codec.params
+    )
+    return Encoder(input=input_spec, codec=made)
+
+
+def cut_crops(
+    dataset: PoseDataset,
+    input_hw: tuple[int, int],
+    *,
+    margin: float,
+    on_progress: Progress | None = None,
+) -> TrainData:
+    """Return the dataset's persons as crops, from the cache if they were cut before."""
+    spec = CropSpec(input_hw=input_hw, margin=margin)
+    cache = build_crops(dataset, spec, on_progress=on_progress)
+    return TrainData(cache=cache, indices=np.arange(len(cache)))
+
+
+def train_network(
+    net: EvoPose2D,
+    data: Splits,
+    training: TrainConfig,
+    out: Path,
+    *,
+    compute: Compute,
+    provenance: dict[str, Any],
+    resume: bool = False,
+    on_data: Progress | None = None,
+    on_progress: Callable[[dict[str, Any]], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train `net` on the data's train split, with its val split to stop early and to choose.
+
+    Writes `checkpoint.pt`, `history.jsonl`, `config.json` and at the end `model.safetensors` in
+    the folder `out`.
+
+    Raises: RunError where `out` holds a training already and `resume` is not set.
+    """
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists() and not resume:
+        raise RunError(
+            f"{out} holds a training already: go on with --resume, or choose another --out"
+        )
+    prepare(compute)
+    margin = 1.4
+    train = cut_crops(data.train, net.config.input_hw, margin=margin, on_progress=on_data)
+    val = cut_crops(data.val, net.config.input_hw, margin=margin, on_progress=on_data)
+    described = json.dumps(training.to_dict() | {"data": data.digest}, indent=1)
+    write_atomically(out / "config.json", described.encode())
+    codec = codec_spec(training)
+
+    def note(event: dict[str, Any]) -> None:
+        if event.get("kind") == "epoch":
+            with (out / "history.jsonl").open("a") as file:
+                file.write(json.dumps(event | {"at": time.time()}) + "\n")
+        on_progress(event)
+
+    outcome = fit(
+        net,
+        train,
+        val,
+        training,
+        compute=compute,
+        encoder=make_encoder(net, codec, InputSpec()),
+        checkpoint=checkpoint,
+        on_progress=note,
+        should_stop=should_stop,
+    )
+    model = out / "model.safetensors"
+    if outcome.finished:
+        provenance = provenance | {
+            "training": training.to_dict(),
+            "data": data.digest,
+            "best": asdict(outcome.best),
+        }
+        card = evopose2d_card(net, skeleton=data.train.skeleton, codec=codec, provenance=provenance)
+        save_model(model, net, card)
+    return Trained(model=model, outcome=outcome)
