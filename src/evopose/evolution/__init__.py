@@ -1,0 +1,30 @@
+"""The evolution: individuals, fitness, selection, proposals, the store, and the search over them.
+
+It knows neither networks nor data: fitness arrives as a function that an executor runs.
+"""
+
+from evopose.evolution.accounting import overhead
+from evopose.evolution.blobs import BlobStore
+from evopose.evolution.config import EvolutionConfig
+from evopose.evolution.engine import run_search
+from evopose.evolution.fitness import Fitness
+from evopose.evolution.individual import Attempt, Individual
+from evopose.evolution.proposal import propose_generation
+from evopose.evolution.runner import Ending
+from evopose.evolution.selection import best, pareto_front
+from evopose.evolution.store import Store
+
+__all__ = [
+    "Attempt",
+    "BlobStore",
+    "Ending",
+    "EvolutionConfig",
+    "Fitness",
+    "Individual",
+    "Store",
+    "best",
+    "overhead",
+    "pareto_front",
+    "propose_generation",
+    "run_search",
+]

@@ -85,6 +85,12 @@ class SearchSpace:
         patterns = product(*(genes["stride"].values for genes in self.stages))
         return others * sum(pattern.count(2) <= limit for pattern in patterns)
 
+    def largest_stride(self) -> int:
+        """Return the largest product of strides that a genotype of the space has."""
+        strided = sum(2 in genes["stride"].values for genes in self.stages)
+        limit = strided if self.max_strided_stages is None else self.max_strided_stages
+        return 1 << min(strided, limit)
+
     def to_json(self) -> str:
         """Return the space as canonical JSON."""
         stages = [

@@ -5,6 +5,7 @@ goes on from its last checkpoint and gives what it would have given.
 """
 
 import itertools
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -27,18 +28,13 @@ from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
 from evopose.training.batch_norm import reestimate_batch_norm
-from evopose.training.compute import Compute, make_fabric, prepare
+from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
 from evopose.training.session import codec_spec, make_encoder
 from evopose.training.validate import Encoder, TrainData, normalise
 
 Heartbeat = Callable[..., None]
-
-
-def start_worker(settings: dict[str, Any]) -> None:
-    """Set up a worker process: threads and allocator, once."""
-    prepare(Compute(**settings["compute"]))
 
 
 def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any]:
@@ -49,6 +45,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     begun = time.monotonic()
     config = SearchConfig.from_json(Path(job["config"]).read_text())
     compute = Compute(**job["compute"])
+    prepare(compute)
     train, val = open_data(job, "train"), open_data(job, "fitness")
     training = config.child_training if job["parent_blob"] else config.ancestor_training
     training = replace(
@@ -66,7 +63,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     if not checkpoint.exists() and job["start_from"]:
         heartbeat(phase="inherit")
         report = inherit(net, job["start_from"], config, train, encoder, compute, training)
-        inherited = {"transfer": report.to_json()}
+        inherited = {"transfer": json.loads(report.to_json())}
     timed = _Throttled(heartbeat)
     outcome = fit(
         net,
@@ -116,7 +113,7 @@ def inherit(
     report = inherit_weights(parent, net, rule=config.transfer)
     if report.needs_bn_reestimation and config.batch_norm_batches:
         fabric = make_fabric(compute)
-        net.to(fabric.device).to(memory_format=torch.channels_last)
+        place(net, fabric.device)
         with fabric.autocast():
             reestimate_batch_norm(
                 net, _inputs(train, training, config.batch_norm_batches, encoder, fabric.device)

@@ -8,7 +8,7 @@ from evopose.errors import ConfigError
 from evopose.evolution.engine import EvolutionConfig
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import Genotype, SearchSpace
-from evopose.models.evopose2d_plan import EvoPose2DConfig, require_fit
+from evopose.models.evopose2d_plan import EvoPose2DConfig, nearest_input_hw
 from evopose.training.config import TrainConfig
 
 
@@ -27,7 +27,7 @@ class SearchConfig:
     """A search, checked when it is made.
 
     Raises: ConfigError for values that cannot be searched with, among them an ancestor outside
-    the space, and an input size that the ancestor's strides do not divide.
+    the space, and an input size that the strides of the space's networks do not divide.
     """
 
     recipe: str
@@ -51,7 +51,14 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if reason := self.space.why_not(self.ancestor):
             raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
-        require_fit(self.evopose2d(self.ancestor, num_keypoints=1))
+        stride = 2 * self.space.largest_stride()
+        if any(side % stride for side in self.input_hw):
+            near = nearest_input_hw(self.input_hw, stride)
+            raise ConfigError(
+                f"input {self.input_hw[0]}x{self.input_hw[1]} is not divided by {stride}, the "
+                f"largest stride of networks in space {self.space.name!r}; the nearest size that "
+                f"fits is {near[0]}x{near[1]}"
+            )
         if self.transfer not in ("exact", "official"):
             raise ConfigError(f"transfer must be exact or official, got {self.transfer!r}")
 

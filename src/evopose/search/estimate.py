@@ -9,7 +9,7 @@ import torch
 from evopose.models.evopose2d import build_evopose2d
 from evopose.models.evopose2d_plan import Complexity, plan_complexity
 from evopose.search.config import SearchConfig
-from evopose.training.compute import Compute, make_fabric, prepare
+from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
 
@@ -50,7 +50,7 @@ def measure_throughput(
     options = config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
     net = build_evopose2d(options)
     fabric = make_fabric(compute)
-    net.to(fabric.device).to(memory_format=torch.channels_last)
+    place(net, fabric.device)
     run, optimizer = fabric.setup(net, make_optimizer(net, training))
     part = -(-training.batch_size // training.accumulate)
     images = torch.randn(part, 3, *config.input_hw, device=fabric.device)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from evopose.errors import ConfigError
 
@@ -85,6 +86,11 @@ def make_fabric(compute: Compute) -> Any:
             devices=[int(index)] if index else 1,
             precision="bf16-mixed" if compute.precision == "bf16" else "32-true",
         )
+
+
+def place(net: nn.Module, device: torch.device) -> None:
+    """Move `net` to the device, its weights channels-last."""
+    net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def keep_freed_memory() -> bool:

@@ -20,7 +20,7 @@ from evopose.data.loader import Batch, batches
 from evopose.errors import RunError, TrainingDiverged
 from evopose.models.layers import use_generator
 from evopose.training.checkpoint import load_checkpoint, save_checkpoint
-from evopose.training.compute import Compute, make_fabric
+from evopose.training.compute import Compute, make_fabric, place
 from evopose.training.config import TrainConfig
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
@@ -115,7 +115,7 @@ class _Session:
         self.compute, self.encoder, self.checkpoint = compute, encoder, checkpoint
         self.on_progress = on_progress
         self.fabric = make_fabric(compute)
-        net.to(self.fabric.device).to(memory_format=torch.channels_last)
+        place(net, self.fabric.device)
         self.net = net
         self.optimizer = make_optimizer(net, config)
         average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]

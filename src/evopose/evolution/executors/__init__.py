@@ -1,0 +1,16 @@
+"""Where the jobs of a search run."""
+
+from collections.abc import Callable
+
+from evopose.evolution.executors.inline import InlineExecutor
+from evopose.evolution.executors.process import ProcessExecutor
+from evopose.evolution.jobs import Executor
+
+EXECUTORS: dict[str, Callable[..., Executor]] = {
+    "inline": InlineExecutor,
+    "process": ProcessExecutor,
+}
+"""Name of `--executor` -> what makes it. `inline`: in this process, one job at a time. `process`:
+in worker processes of this machine; takes slots, initializer, settings, environment."""
+
+__all__ = ["EXECUTORS", "InlineExecutor", "ProcessExecutor"]

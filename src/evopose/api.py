@@ -1,0 +1,231 @@
+"""The main job as one function: from images with keypoints to a run folder with a winner in it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evopose.data.crops import open_crops
+from evopose.data.home import Progress
+from evopose.data.layouts import open_dataset
+from evopose.errors import ConfigError, DataError, RunError
+from evopose.evolution.individual import Individual
+from evopose.evolution.store import Store
+from evopose.recipes import SEARCH_RECIPES
+from evopose.report import Picture, write_csv, write_report, write_results
+from evopose.search.config import SearchConfig
+from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
+from evopose.search.overrides import override
+from evopose.search.session import (
+    SearchData,
+    Workers,
+    choose_workers,
+    create_run,
+    open_run,
+    prepare_data,
+    read_config,
+    search,
+)
+from evopose.search.winner import WinnerView, export_best, look
+from evopose.training.compute import resolve_compute
+from evopose.training.validate import TrainData
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A search that is ready to start: what it will do, on what, and what it will cost."""
+
+    run: Path
+    config: SearchConfig
+    data: SearchData
+    workers: Workers
+    speed: Throughput
+    cost: Estimate
+    resume: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolved:
+    """What a search leaves in its run folder."""
+
+    run: Path
+    stop_reason: str
+    interrupted: bool
+    """Whether someone stopped it; it can be resumed."""
+    best: Individual | None
+    view: WinnerView | None
+    """What the winner makes of the validation split."""
+
+
+def make_config(recipe: str | SearchConfig, **options: Any) -> SearchConfig:
+    """Return the configuration of a recipe with options replaced (see `override`).
+
+    Raises: ConfigError for an unknown recipe or option.
+    """
+    if isinstance(recipe, str):
+        if recipe not in SEARCH_RECIPES:
+            raise ConfigError(f"no recipe {recipe!r}; there are {', '.join(SEARCH_RECIPES)}")
+        recipe = SEARCH_RECIPES[recipe]()
+    return override(recipe, **options)
+
+
+def plan_search(
+    data: str | Path,
+    *,
+    recipe: str | SearchConfig = "small",
+    run: str | Path | None = None,
+    resume: bool = False,
+    annotations: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    threads: int | None = None,
+    executor: str = "process",
+    on_data: Progress | None = None,
+    **options: Any,
+) -> Plan:
+    """Return a search that is ready to start: data opened and cut, device chosen, speed measured.
+
+    Arguments as of `evolve`. With `resume` the configuration is the run's own; `options` may then
+    only move its ends: `generations`, `hours`, `patience`.
+    """
+    folder = Path(run) if run else default_run(data)
+    config = _resumed(folder, options) if resume else make_config(recipe, **options)
+    if config.ancestor_weights == "imagenet":
+        raise ConfigError(
+            f"recipe {config.recipe!r} starts from ImageNet weights of EfficientNet-B0: give "
+            "--ancestor-weights FILE (a model file of that network), or --ancestor-weights none to "
+            "start from random ones"
+        )
+    precision = config.child_training.precision
+    compute = resolve_compute(device, precision=precision)
+    chosen = replace(choose_workers(compute, workers, threads), executor=executor)
+    if not resume and (folder / "run.sqlite").exists():
+        raise RunError(
+            f"{folder} is a run already: go on with --resume, or choose another folder with --run"
+        )
+    splits = open_dataset(
+        data, annotations=annotations, seed=config.evolution.seed, only=("train", "val"),
+        on_progress=on_data,
+    )  # fmt: skip
+    prepared = prepare_data(splits, config, on_progress=on_data)
+    speed = measure_throughput(config, chosen.compute, num_keypoints=len(prepared.skeleton))
+    cost = estimate(
+        config,
+        speed,
+        train_persons=len(prepared.train),
+        fitness_persons=len(prepared.fitness),
+        workers=chosen.count,
+    )
+    return Plan(
+        run=folder, config=config, data=prepared, workers=chosen, speed=speed, cost=cost,
+        resume=resume,
+    )  # fmt: skip
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    on_event: Callable[[Event], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Evolved:
+    """Carry out a planned search and write what it leaves: best model, Pareto set, report."""
+    if plan.resume:
+        store = open_run(plan.run, plan.data)
+    else:
+        store = create_run(plan.run, plan.config, plan.data, plan.workers)
+    with store:
+        ending = search(
+            store, plan.config, plan.data, plan.workers, on_event=on_event, should_stop=should_stop
+        )
+    view = write_reports(plan.run)
+    with Store.read(plan.run) as store:
+        best = store.best(1)
+    return Evolved(
+        run=plan.run,
+        stop_reason=ending.reason,
+        interrupted=ending.kind == "stopped",
+        best=best[0] if best else None,
+        view=view,
+    )
+
+
+def evolve(
+    data: str | Path,
+    *,
+    recipe: str | SearchConfig = "small",
+    run: str | Path | None = None,
+    on_event: Callable[[Event], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> Evolved:
+    """Evolve a pose network on `data` and return what the run folder then holds.
+
+    `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
+    `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `device`,
+    `workers`, `threads`, `executor`, and those of `evopose.search.overrides.override`.
+
+    Raises: EvoposeError with what was expected, what came, and how to mend it.
+    """
+    plan = plan_search(data, recipe=recipe, run=run, **options)
+    return run_plan(plan, on_event=on_event, should_stop=should_stop)
+
+
+def write_reports(run: Path) -> WinnerView | None:
+    """Write best model, Pareto set, pictures, `report.html`, `results.json` and
+    `individuals.csv` of a run as it stands; return what the winner sees, if there is a winner."""
+    with Store.read(run) as store:
+        best = export_best(store)
+        meta = store.meta
+    view = None
+    pictures = []
+    if best is not None and (data := _val_crops(meta)) is not None:
+        view = look(best, data, resolve_compute("cpu"))
+        pictures = [
+            Picture(
+                image=view.sheet,
+                caption=f"What the winner sees: persons of the validation split, spread evenly "
+                f"over it, none chosen. Mean OKS on all {view.persons}: {view.mean_oks:.3f}",
+            )
+        ]
+        _write_picture(run, view)
+    write_report(run, pictures=pictures)
+    write_results(run)
+    write_csv(run)
+    return view
+
+
+def default_run(data: str | Path) -> Path:
+    """Return the folder of a new run: runs/DATA-DATE."""
+    name = str(data).partition(":")[0] if str(data).startswith("synthetic") else Path(data).stem
+    return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
+def _resumed(run: Path, options: dict[str, Any]) -> SearchConfig:
+    ends = ("generations", "hours", "patience")
+    others = sorted(k for k, v in options.items() if v is not None and k not in ends)
+    if others:
+        raise ConfigError(
+            f"a resumed run keeps its configuration; only {', '.join(ends)} may change, not "
+            f"{', '.join(others)}"
+        )
+    return override(read_config(run), **options)
+
+
+def _val_crops(meta: dict[str, Any]) -> TrainData | None:
+    """Return the validation crops of a run, None if their cache is gone."""
+    try:
+        cache = open_crops(Path(meta["crops"]["val"]))
+    except (DataError, KeyError):
+        return None
+    return TrainData(cache=cache, indices=np.arange(len(cache)))
+
+
+def _write_picture(run: Path, view: WinnerView) -> None:
+    from evopose.drawing import write_image
+
+    write_image(run / "winner.png", view.sheet)

@@ -1,0 +1,134 @@
+"""Drawing a figure into a canvas, and which of its keypoints show.
+
+Figures are drawn polygon by polygon from back to front into a canvas of twice the image's size
+whose fourth channel says which part of whom is on top: visibility is read from it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from evopose.data.synthetic.body import FOOT, FOREARM, HAND, SHANK, THIGH, UPPER_ARM, Array
+from evopose.data.synthetic.figure import Figure
+from evopose.data.synthetic.mesh import PART_HEAD, PART_SKIRT, PART_TRUNK
+
+Canvas = NDArray[np.uint8]
+"""(2 H, 2 W, 4): R, G, B, and who is on top: `PARTS` values a person, or `NOBODY`."""
+
+PARTS = 20
+NOBODY = 255
+
+_SHIFT = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Light:
+    """Light on a scene."""
+
+    direction: Array
+    """(3,) unit vector towards the light, in camera coordinates."""
+    key: Array
+    ambient: Array
+    """(3,) each: RGB strength of the directed and of the surrounding light."""
+
+
+def empty_canvas(background: NDArray[np.uint8]) -> Canvas:
+    """Return a canvas with `background` (H, W, 3) on it and nobody."""
+    height, width = background.shape[:2]
+    canvas = cv2.cvtColor(background, cv2.COLOR_RGB2RGBA)  # the fourth channel is 255: NOBODY
+    canvas = cv2.resize(canvas, (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(canvas, dtype=np.uint8)
+
+
+def project(points: Array, distance: float) -> Array:
+    """Return (..., 2) where a camera `distance` before the hips sees `points` (..., 3)."""
+    return np.asarray(points[..., :2] * (distance / (distance + points[..., 2:])))
+
+
+def draw_figure(
+    canvas: Canvas, figure: Figure, light: Light, *, distance: float, scale: float,
+    offset: Array, number: int,
+) -> None:
+    """Draw `figure` as the scene's person `number`, at `scale` pixels a stature from `offset`."""
+
+    def to_canvas(points: Array) -> NDArray[np.int32]:
+        pixels = 2 * (project(points, distance) * scale + offset) + 0.5
+        return np.rint(pixels.clip(-4000, 4000) * (1 << _SHIFT)).astype(np.int32)
+
+    points, face = to_canvas(figure.points), to_canvas(figure.face)
+    quads = points[figure.corners]
+    seen = np.flatnonzero(_turn(quads) > 0)
+    seen_face = np.flatnonzero(figure.face_two_sided | (_turn(face[:, ::2]) > 0))
+    rgb = np.concatenate([
+        _lit(figure.normals[seen], figure.colours[seen], light),
+        _lit(_normals(figure.face[seen_face, ::2]), figure.face_colours[seen_face], light),
+    ])
+    parts = np.concatenate([figure.parts[seen], figure.face_parts[seen_face]])
+    fills = np.column_stack([rgb, number * PARTS + parts]).tolist()
+    depth = np.concatenate([
+        figure.points[:, 2][figure.corners[seen]] @ np.full(4, 0.25),
+        figure.face[seen_face, :, 2].mean(axis=1) - figure.face_nearer[seen_face],
+    ])
+    polygons = [*quads[seen], *face[seen_face]]
+    fill, line = cv2.fillConvexPoly, cv2.LINE_8
+    for i in np.argsort(-depth, kind="stable").tolist():
+        fill(canvas, polygons[i], fills[i], line, _SHIFT)
+
+
+def _turn(quads: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return (N,) above 0 where the corners (N, 4, 2) go round as the camera sees outsides."""
+    x, y = quads[..., 0], quads[..., 1]
+    return np.asarray(
+        (x[:, 2] - x[:, 0]) * (y[:, 3] - y[:, 1]) - (y[:, 2] - y[:, 0]) * (x[:, 3] - x[:, 1])
+    )
+
+
+def _normals(quads: Array) -> Array:
+    """Return outward normals (N, 3), not of unit length, of quads (N, 4, 3)."""
+    (x1, y1, z1), (x2, y2, z2) = (quads[:, 2] - quads[:, 0]).T, (quads[:, 3] - quads[:, 1]).T
+    return np.stack([y2 * z1 - z2 * y1, z2 * x1 - x2 * z1, x2 * y1 - y2 * x1], axis=1)
+
+
+def _lit(normals: Array, colours: Array, light: Light) -> Array:
+    """Return the colours (N, 3) of surfaces that face along `normals` (N, 3) under `light`."""
+    unit = normals / (np.sqrt((normals * normals).sum(axis=1, keepdims=True)) + 1e-12)
+    towards = ((unit @ light.direction + 0.2) / 1.2).clip(0, 1)[:, None]
+    sky = (0.75 - 0.25 * unit[:, 1])[:, None]
+    edge = (0.72 + 0.28 * np.sqrt((-unit[:, 2]).clip(0, 1)))[:, None]
+    return np.asarray((colours * edge * (light.ambient * sky + light.key * towards)).clip(0, 255))
+
+
+_BOTH = (PART_TRUNK, PART_SKIRT)
+_OWN: tuple[tuple[int, ...], ...] = (
+    *[(PART_HEAD,)] * 5,
+    *[(PART_TRUNK, UPPER_ARM + s) for s in (0, 1)],
+    *[(UPPER_ARM + s, FOREARM + s) for s in (0, 1)],
+    *[(FOREARM + s, HAND + s) for s in (0, 1)],
+    *[(*_BOTH, THIGH + s) for s in (0, 1)],
+    *[(PART_SKIRT, THIGH + s, SHANK + s) for s in (0, 1)],
+    *[(SHANK + s, FOOT + s) for s in (0, 1)],
+)
+"""For each keypoint the parts that show it where they are on top."""
+
+
+def visibility(canvas: Canvas, keypoints: Array, figure: Figure, number: int) -> NDArray[np.int64]:
+    """Return COCO's visibility (17,): 0 out of the image, 1 hidden by whatever is there, 2 seen.
+
+    `keypoints` (17, 2) in pixels of the image.
+    """
+    height, width = canvas.shape[0] // 2, canvas.shape[1] // 2
+    out = np.zeros(17, dtype=np.int64)
+    base = number * PARTS
+    for k, (x, y) in enumerate(keypoints.tolist()):
+        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+            continue
+        column, row = round(2 * x + 0.5), round(2 * y + 0.5)
+        around = canvas[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2, 3]
+        on_top = {int(value) - base for value in around.flat}
+        if k >= 5 and not figure.shows[k]:
+            on_top -= set(_BOTH)
+        hidden = k < 5 and not figure.shows[k]
+        out[k] = 1 if hidden or on_top.isdisjoint(_OWN[k]) else 2
+    return out

@@ -1,0 +1,230 @@
+"""What a person wears and looks like: skin, hair, clothes, and the colours they give the mesh."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from evopose.data.synthetic.body import FOOT, FOREARM, HAND, SHANK, THIGH, UPPER_ARM, Array, Build
+from evopose.data.synthetic.mesh import (
+    PART_HAIR,
+    PART_HEAD,
+    PART_TRUNK,
+    SCALP,
+    SEGMENTS,
+    TEMPLATES,
+    TRUNK_ROWS,
+)
+
+T = TypeVar("T")
+
+SKINS = np.array([
+    (246, 215, 194), (238, 196, 168), (227, 178, 145), (211, 160, 122), (190, 136, 98),
+    (160, 108, 74), (124, 80, 54), (92, 60, 42), (70, 46, 34),
+], dtype=float)  # fmt: skip
+HAIRS = np.array([
+    (28, 22, 20), (42, 30, 24), (66, 44, 30), (98, 66, 40), (140, 100, 60), (196, 158, 102),
+    (224, 196, 146), (150, 70, 36), (150, 148, 146), (206, 204, 200),
+], dtype=float)  # fmt: skip
+NEUTRALS = np.array([
+    (28, 28, 32), (52, 54, 60), (96, 98, 102), (160, 160, 160), (228, 228, 226), (240, 236, 224),
+    (30, 40, 72), (52, 74, 116), (84, 112, 156), (120, 96, 70), (178, 154, 118), (74, 82, 56),
+], dtype=float)  # fmt: skip
+
+HAIR_OPEN: dict[str, tuple[float, ...]] = {
+    "short": (0, 0, 0, 48, 70, 84, 125, 150, 180, 180, 180),
+    "fringe": (0, 0, 0, 0, 58, 84, 125, 150, 180, 180, 180),
+    "bob": (0, 0, 0, 46, 62, 68, 74, 82, 90, 180, 180),
+    "long": (0, 0, 0, 42, 60, 66, 72, 80, 90, 96, 104),
+    "tail": (0, 0, 0, 46, 72, 84, 128, 150, 165, 167, 170),
+    "veil": (0, 0, 0, 0, 48, 52, 54, 50, 0, 0, 0),
+    "thin": (180, 180, 180, 110, 88, 84, 125, 150, 180, 180, 180),
+    "none": (180,) * 11,
+}
+"""Style -> for each row of `SCALP`, the angle from the front within which the face shows."""
+_STYLES = {
+    False: ("short", "short", "short", "short", "fringe", "fringe", "thin", "none", "tail"),
+    True: ("long", "long", "bob", "bob", "tail", "tail", "short", "fringe", "veil"),
+}
+_AWAY_FROM_FRONT = np.abs((np.arange(SEGMENTS) * 360 / SEGMENTS + 180) % 360 - 180)
+"""(S,) degrees from the front to the middle of each quad."""
+
+_PATTERNS = ("plain",) * 9 + ("bands", "bands", "pinstripe", "check", "yoke", "print", "print")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outfit:
+    """One person's looks; colours are RGB (3,) from 0 to 255, lengths in limbs (`Template.along`)."""
+
+    skin: Array
+    hair: Array
+    hair_style: str
+    headwear: Array | None
+    """Colour of a hat or veil."""
+    brim: bool
+    beard: bool
+    glasses: bool
+    top: Array
+    top_second: Array
+    pattern: str
+    sleeve: float
+    jacket: Array | None
+    """Colour of an open jacket over the top."""
+    legs: Array
+    leg_length: float
+    looseness: tuple[float, float]
+    """What the cloth of top and trousers adds to the half widths."""
+    side_stripe: bool
+    belt: bool
+    shoes: Array
+    soles: Array
+    socks: Array | None
+    tail: int
+    """Rows of the hips under a shirt that is not tucked in."""
+    skirt: float
+    """Length of a skirt below the hips in thighs; 0: none."""
+    skirt_colour: Array
+    neckline: int
+    """Rows of the trunk left bare."""
+
+
+def sample_outfit(rng: np.random.Generator, build: Build) -> Outfit:
+    """Return clothes and looks for one person."""
+    u = rng.random(20)
+    style = _pick(_STYLES[build.feminine], u[0])
+    top, legs = _cloth(rng), _cloth(rng) if u[1] < 0.3 else _neutral(rng)
+    dress = bool(build.feminine and u[2] < 0.14)
+    skirt = bool(build.feminine and 0.14 <= u[2] < 0.30)
+    length = 0.45 + 0.8 * u[3]
+    skin = SKINS[int(u[4] * len(SKINS))] * (0.95 + 0.1 * rng.random(3))
+    grey = 8 if u[5] < 0.12 else int(u[6] * 8)
+    hair = HAIRS[grey if skin[0] > 165 else int(u[6] * 3)]
+    trousers = _pick((2.05, 2.05, 1.95, 1.6, 1.0, 0.8, 0.55), u[7])
+    return Outfit(
+        skin=skin,
+        hair=hair,
+        hair_style=style,
+        headwear=_cloth(rng) if style == "veil" or u[8] < 0.14 else None,
+        brim=bool(style != "veil" and u[8] < 0.09),
+        beard=not build.feminine and build.stature > 0.85 and u[9] < 0.3,
+        glasses=bool(u[10] < 0.13),
+        top=top,
+        top_second=_cloth(rng),
+        pattern=_pick(_PATTERNS, u[11]),
+        sleeve=_pick((0.05, 0.45, 0.55, 0.65, 1.5, 1.95, 2.05, 2.05), u[12]),
+        jacket=_neutral(rng) if u[13] < 0.16 else None,
+        legs=legs,
+        leg_length=0.0 if dress or (skirt and u[14] < 0.7) else trousers,
+        looseness=(0.002 + 0.007 * u[15], 0.001 + 0.010 * u[16] ** 2),
+        side_stripe=bool(u[14] > 0.88),
+        belt=bool(u[17] < 0.3),
+        shoes=_cloth(rng) if u[18] < 0.4 else _neutral(rng),
+        soles=NEUTRALS[4] if u[18] < 0.6 else NEUTRALS[1],
+        socks=_neutral(rng) if u[19] < 0.6 else None,
+        tail=0 if skirt or u[17] < 0.3 else int(1 + 3 * u[3]),
+        skirt=length if dress or skirt else 0.0,
+        skirt_colour=legs if skirt else top,
+        neckline=_pick((2, 3, 3, 4, 5), u[5]) if build.feminine else _pick((2, 3, 3), u[5]),
+    )
+
+
+def paint(outfit: Outfit, build: Build, rng: np.random.Generator) -> tuple[Array, Array, Array]:
+    """Return the rows' colours (R, S, 3), what clothes add (R,) and which quads exist (R, S)."""
+    template = TEMPLATES[build.feminine]
+    part, along = template.part, template.along
+    colour = np.empty((len(part), SEGMENTS, 3))
+    colour[:] = outfit.skin
+    thick, exists = np.zeros(len(part)), np.ones((len(part), SEGMENTS), dtype=bool)
+
+    def limb(bone: int) -> Array:
+        return (part == bone) | (part == bone + 1)
+
+    arms = (limb(UPPER_ARM) | limb(FOREARM)) & (along < outfit.sleeve)
+    legs = (limb(THIGH) | limb(SHANK)) & (along < outfit.leg_length)
+    trunk = np.flatnonzero(part == PART_TRUNK)
+    hem = len(trunk) - 5 + outfit.tail
+    shirt = np.concatenate([trunk[outfit.neckline : hem], np.flatnonzero(arms)])
+    hips = trunk[hem:]
+    _paint_top(colour, outfit, shirt, arms)
+    colour[hips] = outfit.legs if outfit.leg_length else outfit.skirt_colour
+    colour[legs] = outfit.legs
+    if outfit.side_stripe:
+        for bone, quad in ((THIGH, 4), (THIGH + 1, 12), (SHANK, 4), (SHANK + 1, 12)):
+            colour[legs & (part == bone), quad] = outfit.top_second
+    if outfit.belt and not outfit.tail:
+        colour[hips[0]] = 0.4 * outfit.shoes
+    thick[shirt], thick[legs] = outfit.looseness
+    thick[hips] = 0.5 * outfit.looseness[1]
+    thick[trunk[hem - outfit.tail : hem]] += 0.009
+    if outfit.jacket is not None:
+        thick[shirt] += 0.006
+    if outfit.socks is not None:
+        colour[limb(SHANK) & (along >= max(outfit.leg_length, 1.7))] = outfit.socks
+    feet = limb(FOOT)
+    colour[feet], thick[feet] = outfit.shoes, 0.002
+    colour[np.ix_(np.flatnonzero(feet), [6, 7, 8, 9, 10])] = outfit.soles
+    cloth = (part != PART_HEAD) & (part != PART_HAIR) & ~limb(HAND)
+    grain = rng.standard_normal((len(part), SEGMENTS, 1))
+    colour *= 1.0 + grain * np.where(cloth, 0.014, 0.006)[:, None, None]
+    _paint_head(colour, thick, exists, outfit, part, grain)
+    return colour.clip(0, 255), thick, exists
+
+
+def _paint_top(colour: Array, outfit: Outfit, shirt: Array, arms: Array) -> None:
+    colour[shirt] = outfit.top
+    second, trunk = outfit.top_second, shirt[shirt < TRUNK_ROWS]
+    if outfit.pattern == "bands":
+        colour[trunk[::2]] = second
+        colour[np.flatnonzero(arms)[::2]] = second
+    elif outfit.pattern == "pinstripe":
+        colour[shirt, ::2] = 0.6 * outfit.top + 0.4 * second
+    elif outfit.pattern == "check":
+        colour[shirt[::2], ::2] = colour[shirt[1::2], 1::2] = 0.35 * outfit.top + 0.65 * second
+    elif outfit.pattern == "yoke":
+        colour[trunk[:5]] = second
+        colour[arms] = second
+    elif outfit.pattern == "print":
+        colour[np.ix_(trunk[5:8], [15, 0, 1])] = second
+    if outfit.jacket is not None:
+        colour[np.ix_(trunk, np.arange(2, SEGMENTS - 1))] = outfit.jacket
+        colour[arms] = outfit.jacket
+
+
+def _paint_head(
+    colour: Array, thick: Array, exists: Array, outfit: Outfit, part: Array, grain: Array
+) -> None:
+    hair, head = np.flatnonzero(part == PART_HAIR), np.flatnonzero(part == PART_HEAD)
+    opening = np.array(HAIR_OPEN[outfit.hair_style])[:, None]
+    if outfit.hair_style == "veil":
+        thick[hair[6:]] = 0.012
+    exists[hair] = _AWAY_FROM_FRONT >= np.where(opening == 0, -1, opening)
+    colour[hair] = outfit.hair * (1.0 + 0.12 * grain[hair[0]] + 0.05 * grain[hair])
+    if outfit.headwear is not None:
+        rows = hair if outfit.hair_style == "veil" else hair[:4]
+        colour[rows] = outfit.headwear * (1.0 + 0.05 * grain[rows])
+        if outfit.hair_style != "veil":
+            exists[rows] = True
+    if outfit.beard:
+        chin = np.ix_(head[-3:], np.flatnonzero(_AWAY_FROM_FRONT < 100))
+        colour[chin] = 0.6 * outfit.hair + 0.4 * outfit.skin
+
+
+def _pick(values: tuple[T, ...], u: float) -> T:
+    return values[int(u * len(values))]
+
+
+def _neutral(rng: np.random.Generator) -> Array:
+    row = NEUTRALS[int(rng.random() * len(NEUTRALS))]
+    return (row + 10 * rng.standard_normal(3)).clip(8, 248)
+
+
+def _cloth(rng: np.random.Generator) -> Array:
+    """Return a colour: a neutral one, or any hue."""
+    if rng.random() < 0.4:
+        return _neutral(rng)
+    hue, saturation, value = rng.random() * 6, 0.35 + 0.6 * rng.random(), 60 + 190 * rng.random()
+    wheel = (np.abs((hue + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1).clip(0, 1)
+    return np.asarray(value * (1 - saturation * (1 - wheel)))
+
+
+assert all(len(row) == len(SCALP) - 1 for row in HAIR_OPEN.values())

@@ -1,0 +1,226 @@
+"""Drawing: skeletons and heatmaps on images, contact sheets, image files. NumPy and OpenCV only.
+
+Images are (H, W, 3) uint8 in RGB. Nothing draws on its input: every function returns a new image.
+"""
+
+import os
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from evopose.errors import DataError
+from evopose.skeleton import Skeleton
+
+Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+SIDE_COLOURS: dict[str, Colour] = {
+    "left": (0, 174, 239),
+    "right": (255, 127, 14),
+    "middle": (250, 225, 60),
+}
+"""The colour of what lies on the left (the person's own left), on the right, and between."""
+
+INK: Colour = (31, 41, 55)
+PAPER: Colour = (255, 255, 255)
+OUTLINE: Colour = (20, 20, 20)
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_SHIFT = 4  # sub-pixel bits of OpenCV's coordinates
+_CAPTION_SCALE = 0.45
+_CAPTION_HEIGHT = 20
+_TITLE_SCALE = 0.75
+_TITLE_HEIGHT = 36
+
+
+def keypoint_sides(skeleton: Skeleton) -> tuple[str, ...]:
+    """Return "left", "right" or "middle" for each keypoint.
+
+    The first of a flip pair is the left one unless the names say otherwise.
+    """
+    sides = ["middle"] * len(skeleton)
+    for first, second in skeleton.flip_pairs or ():
+        names = skeleton.keypoints[first].lower(), skeleton.keypoints[second].lower()
+        swapped = "right" in names[0] or "left" in names[1]
+        sides[first], sides[second] = ("right", "left") if swapped else ("left", "right")
+    return tuple(sides)
+
+
+def draw_pose(
+    image: Image,
+    keypoints: NDArray[np.floating],
+    skeleton: Skeleton,
+    *,
+    threshold: float = 0.0,
+    thickness: int | None = None,
+) -> Image:
+    """Return a copy of `image` with limbs and keypoints drawn, coloured by side, outlined in dark.
+
+    `keypoints` (K, 3) holds x, y in pixels of `image` and a score or a COCO visibility: those
+    above `threshold` are drawn, and limbs between two that are. `thickness` is that of the limbs in
+    pixels; None follows the size of the image and of the pose, so that a small person in a large
+    photo stays visible under its skeleton. Enlarge a crop of few pixels before drawing on it.
+
+    Raises: DataError if `keypoints` is not (K, 3) for the skeleton's K.
+    """
+    points = np.asarray(keypoints, np.float64)
+    if points.shape != (len(skeleton), 3):
+        raise DataError(
+            f"expected keypoints ({len(skeleton)}, 3) for this skeleton, got {points.shape}"
+        )
+    canvas = np.ascontiguousarray(image).copy()
+    near = np.abs(points[:, :2]) < 100 * max(image.shape[:2])  # false where not finite, too
+    shown = near.all(axis=1) & (points[:, 2] > threshold)
+    if not shown.any():
+        return canvas
+    width = thickness or _limb_thickness(image, points[shown, :2])
+    sides = keypoint_sides(skeleton)
+    limbs = [(a, b) for a, b in skeleton.limbs if shown[a] and shown[b]]
+    for border in (True, False):  # all outlines lie under all colours
+        for a, b in limbs:
+            colour = OUTLINE if border else SIDE_COLOURS[_limb_side(sides[a], sides[b])]
+            _line(canvas, points[a, :2], points[b, :2], colour, width + 2 * border)
+    for index in np.flatnonzero(shown):
+        _disc(canvas, points[index, :2], 1.1 * width + 1, OUTLINE)
+        _disc(canvas, points[index, :2], 1.1 * width, SIDE_COLOURS[sides[index]])
+    return canvas
+
+
+def _limb_thickness(image: Image, xy: NDArray[np.float64]) -> int:
+    pose = float(np.ptp(xy, axis=0).max()) or min(image.shape[:2])
+    return max(1, round(min(image.shape[0] / 100, image.shape[1] / 100, pose / 60)))
+
+
+def _limb_side(first: str, second: str) -> str:
+    if first == second or second == "middle":
+        return first
+    return second if first == "middle" else "middle"
+
+
+def _line(
+    canvas: Image, start: NDArray[np.float64], end: NDArray[np.float64], colour: Colour, width: int
+) -> None:
+    cv2.line(canvas, _fixed(start), _fixed(end), colour, width, cv2.LINE_AA, _SHIFT)
+
+
+def _disc(canvas: Image, centre: NDArray[np.float64], radius: float, colour: Colour) -> None:
+    fixed_radius = round(radius * 2**_SHIFT)
+    cv2.circle(canvas, _fixed(centre), fixed_radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed(xy: NDArray[np.float64]) -> tuple[int, int]:
+    return round(float(xy[0]) * 2**_SHIFT), round(float(xy[1]) * 2**_SHIFT)
+
+
+def draw_heatmaps(image: Image, heatmaps: NDArray[np.floating]) -> Image:
+    """Return a copy of `image` under the largest of its `heatmaps` (K, h, w), blue to red.
+
+    The highest value of all covers most, zero and what is below it nothing. Heatmap pixel (x, y)
+    lies on image pixel (x W / w, y H / h), as codecs place it.
+    """
+    height, width = image.shape[:2]
+    strength = np.maximum(heatmaps.max(axis=0), 0).astype(np.float32)
+    strength /= max(float(strength.max()), np.finfo(np.float32).tiny)
+    rows, columns = strength.shape
+    enlarge = np.array([[width / columns, 0, 0], [0, height / rows, 0]])
+    strength = cv2.warpAffine(
+        strength, enlarge, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    colours = cv2.applyColorMap((strength * 255).astype(np.uint8), cv2.COLORMAP_TURBO)[..., ::-1]
+    opacity = 0.65 * strength[..., None]
+    return np.asarray(np.rint(image * (1 - opacity) + colours * opacity), np.uint8)
+
+
+def contact_sheet(
+    tiles: Sequence[Image],
+    *,
+    columns: int,
+    captions: Sequence[str] = (),
+    cell_hw: tuple[int, int] = (256, 192),
+    gap: int = 12,
+    title: str = "",
+) -> Image:
+    """Return one image with all tiles in rows of `columns`, on white.
+
+    Each tile fills its cell of `cell_hw` pixels as far as its side ratio allows. `captions` (none,
+    or one a tile) stand under the tiles, `title` above them, both shortened to what fits.
+
+    Raises: DataError without tiles, or if the captions are not one a tile.
+    """
+    if not tiles or columns < 1:
+        raise DataError(f"a sheet needs tiles and columns, got {len(tiles)} and {columns}")
+    if captions and len(captions) != len(tiles):
+        raise DataError(f"expected {len(tiles)} captions, one a tile, got {len(captions)}")
+    columns = min(columns, len(tiles))
+    height, width = cell_hw
+    head = _TITLE_HEIGHT if title else 0
+    step = height + gap + (_CAPTION_HEIGHT if captions else 0)
+    size = (
+        head + gap + step * ceil(len(tiles) / columns),
+        gap + (width + gap) * columns,
+    )
+    sheet = np.full((*size, 3), PAPER, np.uint8)
+    _text(sheet, title, (gap, head - 6), size[1] - 2 * gap, _TITLE_SCALE)
+    for number, tile in enumerate(tiles):
+        row, column = divmod(number, columns)
+        top, left = head + gap + row * step, gap + column * (width + gap)
+        fitted = fit_image(tile, cell_hw)
+        y, x = top + (height - fitted.shape[0]) // 2, left + (width - fitted.shape[1]) // 2
+        sheet[y : y + fitted.shape[0], x : x + fitted.shape[1]] = fitted
+        if captions:
+            _text(sheet, captions[number], (left, top + height + 16), width, _CAPTION_SCALE)
+    return sheet
+
+
+def fit_image(image: Image, cell_hw: tuple[int, int]) -> Image:
+    """Return `image` resized to the largest size that fits `cell_hw` with its side ratio kept."""
+    height, width = image.shape[:2]
+    scale = min(cell_hw[0] / height, cell_hw[1] / width)
+    size_wh = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
+
+
+def _text(canvas: Image, text: str, at: tuple[int, int], width: int, scale: float) -> None:
+    """Write one line with its baseline's left end `at`, shortened to `width` pixels."""
+
+    def fits(shown: str) -> bool:
+        return bool(cv2.getTextSize(shown, _FONT, scale, 1)[0][0] <= width)
+
+    shown = text
+    while shown and not fits(shown if shown == text else f"{shown}..."):
+        shown = shown[:-1]
+    shown = shown if shown == text else f"{shown}..."
+    cv2.putText(canvas, shown, at, _FONT, scale, INK, 1, cv2.LINE_AA)
+
+
+def encode_image(image: Image, suffix: str = ".png") -> bytes:
+    """Return the bytes of a PNG or JPEG (quality 90) file, by `suffix`.
+
+    Raises: DataError for any other suffix.
+    """
+    if suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise DataError(f"images are written as .png, .jpg or .jpeg, not as {suffix!r}")
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if suffix.lower() != ".png" else []
+    _, encoded = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
+    return bytes(encoded)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write a PNG or JPEG file by the suffix of `path`: the whole of it, or nothing.
+
+    Raises: DataError for any other suffix, or if the file cannot be written.
+    """
+    content = encode_image(image, path.suffix)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise DataError(f"cannot write image {path}: {error.strerror or error}") from error

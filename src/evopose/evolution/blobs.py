@@ -1,0 +1,93 @@
+"""Weights by content: each blob is a file named by the SHA-256 of its bytes."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from evopose.errors import RunError
+
+
+class BlobStore:
+    """The blobs in one folder, `ab/abcdef....safetensors`.
+
+    Several processes may put blobs at once; a blob is there whole or not at all.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, digest: str) -> Path:
+        """Return where the blob `digest` is, or would be."""
+        return self.folder / digest[:2] / f"{digest}.safetensors"
+
+    def put(self, data: bytes) -> str:
+        """Return the digest of `data`, which is on the disk, flushed, when this returns."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self.path(digest)
+        if path.is_file() and _digest(path) == digest:
+            return digest
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f"unfinished-{uuid.uuid4().hex}")
+        try:
+            with unfinished.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        for folder in (path.parent, self.folder):
+            _sync_folder(folder)
+        return digest
+
+    def read(self, digest: str) -> bytes:
+        """Return the blob's bytes. Raises: RunError if it is missing or not what was put."""
+        path = self.path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise RunError(f"the weights {path} are missing") from error
+        if (found := hashlib.sha256(data).hexdigest()) != digest:
+            raise RunError(
+                f"the weights {path} are damaged: their SHA-256 is {found[:12]}..., not that of "
+                "their name. Restore the file from a copy, or delete it and use another individual"
+            )
+        return data
+
+    def delete(self, digest: str) -> None:
+        """Delete a blob, if it is there."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def total_bytes(self) -> int:
+        """Return the size of all blobs."""
+        return sum(path.stat().st_size for path in self._files())
+
+    def clean(self, keep: set[str]) -> list[Path]:
+        """Delete every file that is no blob of `keep`, and return what was deleted.
+
+        Only while nobody puts: what is being written counts as left over.
+        """
+        orphans = [path for path in self._files() if path.stem not in keep]
+        for path in orphans:
+            path.unlink(missing_ok=True)
+        return orphans
+
+    def _files(self) -> Iterator[Path]:
+        return (path for path in self.folder.glob("??/*") if path.is_file())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Flush a rename or a new folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,52 @@
+"""The settings of an evolution."""
+
+from dataclasses import dataclass, field
+
+from evopose.errors import ConfigError
+from evopose.evolution.fitness import Fitness
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvolutionConfig:
+    """How a search evolves and when it ends; the first of its ends to come ends it.
+
+    Raises: ConfigError for a value that cannot be used.
+    """
+
+    children: int = 64
+    """Mutants a generation (lambda)."""
+    parents: int = 4
+    """Most individuals that have children (mu)."""
+    clones: bool = True
+    """Whether each generation also trains a clone of its best parent, as a control."""
+    fitness: Fitness = field(default_factory=Fitness)
+    seed: int = 0
+    """Seed of the mutations."""
+    training_seed: int = 0
+    """Seed of every training: common random numbers, so that children differ by their genes."""
+    generations: int | None = None
+    """Generations after the ancestor's; None: any number."""
+    hours: float | None = None
+    """Hours over all sessions of the run, after which no training begins; None: any number."""
+    patience: int | None = None
+    """End when so many generations together improved the best fitness too little; None: never."""
+    min_gain: float = 0.0
+    """What is too little: this share of the best fitness before them, or less."""
+    max_attempts: int = 3
+    """After so many workers died of an individual, or hung in it, it has failed."""
+    lease_seconds: float = 600.0
+    """A worker that gives no sign of life for so long is hung, and killed."""
+    keep_best: int = 10
+    """Of how many of the best to keep the weights; those of parents and Pareto set stay anyway."""
+
+    def __post_init__(self) -> None:
+        for name in ("children", "parents", "max_attempts"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("generations", "patience", "hours", "lease_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} must be above 0, got {value}")
+        for name in ("seed", "training_seed", "min_gain", "keep_best"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")

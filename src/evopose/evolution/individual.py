@@ -1,0 +1,84 @@
+"""Individuals of a search, and the attempts to train them."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from evopose.genotype import Change, Genotype
+
+Kind = Literal["ancestor", "mutant", "clone"]
+Status = Literal["proposed", "running", "done", "failed"]
+Outcome = Literal[
+    "running", "done", "failed", "diverged", "oom", "lost", "timeout", "interrupted", "duplicate"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Individual:
+    """One genotype of a search and what became of it.
+
+    A clone is an unmutated copy of the best parent, trained like a child: the control. It is never
+    a parent, nor in the Pareto set.
+    """
+
+    kind: Kind
+    birth: int
+    """0 for the ancestor, then 1, 2, ... over all mutants of the search; a clone's is its
+    generation."""
+    generation: int
+    parent_id: str | None = None
+    genotype: Genotype
+    changes: tuple[Change, ...] = ()
+    """What the mutation changed in the parent's genotype."""
+    seed: int
+    """Seed of its training."""
+    num_parameters: int
+    num_macs: int
+    created_at: float
+    """Seconds since the epoch, as all times of a run."""
+    status: Status = "proposed"
+    fail_reason: str | None = None
+    loss: float | None = None
+    fitness: float | None = None
+    """Lower is better."""
+    result: dict[str, Any] = field(default_factory=dict)
+    """What the job returned, plain JSON."""
+    blob: str | None = None
+    """Digest of its weights; None while there are none, or when they are no longer kept."""
+    finished_at: float | None = None
+    seconds: float | None = None
+    """How long the job that gave the result took, by its own clock if it told."""
+
+    @property
+    def id(self) -> str:
+        """Its public name: "0" is the ancestor, "17" a mutant, "c3" the clone of generation 3."""
+        return f"c{self.birth}" if self.kind == "clone" else str(self.birth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at training an individual, in one slot of the executor."""
+
+    individual_id: str
+    no: int
+    """1, 2, ... for each individual."""
+    slot: int
+    started_at: float
+    lease_until: float
+    """When the attempt counts as hung, unless it gives a sign of life before."""
+    ended_at: float | None
+    outcome: Outcome
+    error: str | None
+    """Message and last lines of the traceback."""
+    busy_seconds: float | None
+    """Of these the job spent at its own work, by its own account."""
+
+
+def changes_to_json(changes: tuple[Change, ...]) -> str:
+    """Return `changes` as JSON."""
+    return json.dumps([asdict(change) for change in changes])
+
+
+def changes_from_json(text: str) -> tuple[Change, ...]:
+    """Return the changes written by `changes_to_json`."""
+    return tuple(Change(**change) for change in json.loads(text))

@@ -1,0 +1,163 @@
+"""Individuals and attempts as rows of a run's database, and the queries that find them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from evopose.evolution.database import Database
+from evopose.evolution.individual import Attempt, Individual, changes_from_json, changes_to_json
+from evopose.evolution.selection import non_dominated
+from evopose.genotype import Genotype
+
+_SELECT = """
+SELECT individual.*, iif(blob.state = 'kept', sha, NULL) AS kept_blob
+FROM individual LEFT JOIN blob ON blob.sha = individual.blob
+"""
+_RANKED = "status = 'done' AND kind <> 'clone'"
+
+
+def insert(db: Database, one: Individual) -> None:
+    """Add a proposed individual."""
+    row = {
+        "id": one.id,
+        "kind": one.kind,
+        "birth": one.birth,
+        "generation": one.generation,
+        "parent_id": one.parent_id,
+        "genotype": one.genotype.to_json(),
+        "digest": one.genotype.digest,
+        "changes": changes_to_json(one.changes),
+        "seed": one.seed,
+        "num_parameters": one.num_parameters,
+        "num_macs": one.num_macs,
+        "created_at": one.created_at,
+        "status": "proposed",
+        "result": "{}",
+    }
+    places = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO individual ({', '.join(row)}) VALUES ({places})", *row.values())
+
+
+def individuals(db: Database, **columns: Any) -> list[Individual]:
+    """Return the individuals of these values, by generation and birth, clones last.
+
+    A column that is None may have any value.
+    """
+    condition, values = _where(columns)
+    order = "ORDER BY generation, kind = 'clone', birth"
+    rows = db.rows(f"{_SELECT} WHERE {condition} {order}", *values)
+    return [_individual(dict(row)) for row in rows]
+
+
+def best(db: Database, k: int) -> list[Individual]:
+    """Return the `k` fittest, as `selection.best` does, without reading the others."""
+    rows = db.rows(f"{_SELECT} WHERE {_RANKED} ORDER BY fitness, birth LIMIT ?", k)
+    return [_individual(dict(row)) for row in rows]
+
+
+def pareto(db: Database) -> list[Individual]:
+    """Return the Pareto set, as `selection.pareto_front` does, without reading the others."""
+    rows = db.rows(
+        f"SELECT id, loss, num_parameters, num_macs FROM individual WHERE {_RANKED} "
+        "ORDER BY generation, birth"
+    )
+    front = non_dominated([tuple(row)[1:] for row in rows])
+    return [one for index in front for one in individuals(db, id=rows[index]["id"])]
+
+
+def best_by_generation(db: Database) -> list[float]:
+    """Return the best fitness found up to each generation; infinite while there is none."""
+    found: list[float] = []
+    for row in db.rows(
+        "SELECT min(iif(kind <> 'clone', fitness, NULL)) AS fitness FROM individual "
+        "GROUP BY generation ORDER BY generation"
+    ):
+        fitness = float("inf") if row["fitness"] is None else row["fitness"]
+        found.append(min([fitness, *found[-1:]]))
+    return found
+
+
+def attempts(db: Database, **columns: Any) -> list[Attempt]:
+    """Return the attempts of these values (None: any), in the order in which they began."""
+    condition, values = _where(columns)
+    rows = db.rows(f"SELECT * FROM attempt WHERE {condition} ORDER BY started_at, no", *values)
+    return [Attempt(**dict(row)) for row in rows]
+
+
+def end_attempt(db: Database, id: str, no: int, outcome: str, error: str | None, at: float) -> bool:
+    """End an attempt, and return whether it was running."""
+    ended = db.execute(
+        "UPDATE attempt SET outcome = ?, error = ?, ended_at = ? "
+        "WHERE individual_id = ? AND no = ? AND outcome = 'running'",
+        *(outcome, error, at, id, no),
+    )
+    return ended.rowcount == 1
+
+
+def accept(
+    db: Database,
+    id: str,
+    no: int,
+    at: float,
+    *,
+    loss: float,
+    fitness: float,
+    result: dict[str, Any],
+) -> bool:
+    """End an individual with its result; return False, and change nothing, if it has ended."""
+    accepted = db.execute(
+        "UPDATE individual SET status = 'done', loss = ?, fitness = ?, result = ?, blob = ?, "
+        "finished_at = ?, seconds = coalesce(?, (SELECT ? - started_at FROM attempt "
+        "WHERE individual_id = ? AND no = ?)) WHERE id = ? AND status IN ('proposed', 'running')",
+        *(loss, fitness, json.dumps(result), result.get("blob"), at),
+        *(result.get("seconds"), at, id, no, id),
+    )
+    if accepted.rowcount == 0:
+        return False
+    db.execute(
+        "UPDATE attempt SET outcome = 'done', ended_at = ?, busy_seconds = ? "
+        "WHERE individual_id = ? AND no = ?",
+        *(at, result.get("busy_seconds"), id, no),
+    )
+    return True
+
+
+def keep_blob(db: Database, sha: str, file: Path) -> None:
+    """Note that a blob is there."""
+    db.execute(
+        "INSERT INTO blob VALUES (?, ?, 'kept') ON CONFLICT (sha) DO UPDATE SET state = 'kept'",
+        *(sha, file.stat().st_size),
+    )
+
+
+def kept_blobs(db: Database) -> set[str]:
+    """Return the digests of the blobs that are there."""
+    return {row["sha"] for row in db.rows("SELECT sha FROM blob WHERE state = 'kept'")}
+
+
+def needed_blobs(db: Database, num_best: int) -> set[str]:
+    """Return the digests of what the best, the Pareto set, generation 0 and parents need."""
+    waiting = individuals(db, status="proposed") + individuals(db, status="running")
+    parents = {one.parent_id for one in waiting if one.parent_id}
+    needed = [
+        *best(db, num_best),
+        *pareto(db),
+        *individuals(db, generation=0),
+        *(one for parent in parents for one in individuals(db, id=parent)),
+    ]
+    return {one.blob for one in needed if one.blob}
+
+
+def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:
+    """Return a condition with question marks, and their values."""
+    given = {name: value for name, value in columns.items() if value is not None}
+    return " AND ".join(f"{name} = ?" for name in given) or "1", list(given.values())
+
+
+def _individual(row: dict[str, Any]) -> Individual:
+    del row["id"], row["digest"]
+    row["blob"] = row.pop("kept_blob")
+    row["genotype"] = Genotype.from_json(row["genotype"])
+    row["changes"] = changes_from_json(row["changes"])
+    row["result"] = json.loads(row["result"])
+    return Individual(**row)

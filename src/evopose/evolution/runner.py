@@ -1,0 +1,200 @@
+"""Running the individuals of a generation: leases, failures, and what is tried again."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from evopose.evolution.database import disk_full
+from evopose.evolution.fitness import Fitness
+from evopose.evolution.individual import Individual, Outcome
+from evopose.evolution.jobs import Event, Executor, Job
+from evopose.evolution.store import Store
+
+MakeJob = Callable[[Individual, int, Individual | None, Store], Job]
+"""(individual, number of the attempt, its parent, store) -> the job that trains it."""
+
+Emit = Callable[..., None]
+
+_POLL_SECONDS = 0.2
+_RENEW_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """Why a search ended."""
+
+    kind: Literal["generations", "hours", "patience", "exhausted", "stopped"]
+    reason: str
+
+
+@dataclass
+class _Running:
+    """An attempt in a slot of the executor."""
+
+    individual: Individual
+    no: int
+    signed_at: float
+    """When its worker last gave a sign of life, by the monotonic clock."""
+    renewed_at: float
+    """When the store last heard of that."""
+
+
+class Runner:
+    """Leases individuals to the executor's slots, and tells the store what comes of them."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        *,
+        make_job: MakeJob,
+        fitness: Fitness,
+        lease_seconds: float,
+        max_attempts: int,
+        deadline: float,
+        should_stop: Callable[[], bool],
+        emit: Emit,
+    ) -> None:
+        """`deadline`: after it, by the store's clock, no training begins."""
+        self._store = store
+        self._executor = executor
+        self._make_job = make_job
+        self._fitness = fitness
+        self._lease_seconds = lease_seconds
+        self._max_attempts = max_attempts
+        self._deadline = deadline
+        self._should_stop = should_stop
+        self._emit = emit
+        self._stopping = False
+        self._waiting: list[Individual] = []
+        self._running: dict[int, _Running] = {}
+
+    def run(self, individuals: list[Individual]) -> Ending | None:
+        """Train proposed individuals; None when all have ended, or why not all were trained.
+
+        The costliest go first, so that the slots end together.
+        """
+        self._waiting = sorted(individuals, key=lambda one: -one.num_macs)
+        while self._waiting or self._running:
+            if self._must_stop():
+                return Ending(kind="stopped", reason="it was stopped")
+            late = self._store.clock() >= self._deadline
+            if late and not self._running:
+                return Ending(kind="hours", reason="its hours are spent")
+            for slot in range(0 if late else self._executor.slots):
+                if self._waiting and slot not in self._running:
+                    self._start(slot, self._waiting.pop(0))
+            self._executor.poll(_POLL_SECONDS, self._tell)
+            self._expire()
+        return None
+
+    def abandon(self) -> None:
+        """Kill what runs; it is proposed again."""
+        for slot in self._running:
+            self._executor.kill(slot)
+        self._running.clear()
+        self._store.release()
+
+    def _start(self, slot: int, one: Individual) -> None:
+        parent = None if one.parent_id is None else self._store.individual(one.parent_id)
+        divisor = 2 if self._endings(one, "oom") else 1
+        no = self._store.lease(one.id, slot=slot, seconds=self._lease_seconds)
+        job = self._make_job(one, no, parent, self._store) | {"micro_batch_divisor": divisor}
+        self._executor.submit(slot, job)
+        now = time.monotonic()
+        self._running[slot] = _Running(individual=one, no=no, signed_at=now, renewed_at=now)
+        self._emit("started", id=one.id, generation=one.generation, slot=slot, attempt=no)
+
+    def _tell(self, event: Event) -> None:
+        if event.kind == "progress":
+            self._progress(event.slot, event.data)
+            return
+        running = self._running.pop(event.slot)
+        if event.kind == "done":
+            self._finish(running, event.data)
+        elif event.kind == "lost":
+            self._lose(running, "lost", event.data["message"])
+        elif event.data["cause"] == "disk_full":
+            self._store.lose(running.individual.id, running.no, outcome="interrupted")
+            raise disk_full(self._store.folder)
+        elif event.data["cause"] == "oom" and not self._endings(running.individual, "oom"):
+            self._again(running, "oom", event.data["message"])
+        else:
+            self._fail(running, event.data)
+
+    def _progress(self, slot: int, data: dict[str, Any]) -> None:
+        running = self._running[slot]
+        running.signed_at = time.monotonic()
+        if running.signed_at - running.renewed_at > min(_RENEW_SECONDS, self._lease_seconds / 4):
+            running.renewed_at = running.signed_at
+            self._store.renew(running.individual.id, running.no, seconds=self._lease_seconds)
+        self._emit("progress", id=running.individual.id, slot=slot, progress=data)
+        if self._must_stop():
+            self._executor.kill(slot)
+
+    def _finish(self, running: _Running, result: Any) -> None:
+        one = running.individual
+        try:
+            loss = float(result["loss"])
+            if not math.isfinite(loss):
+                data = {"cause": "diverged", "message": f"its loss is {loss}"}
+                return self._fail(running, data)
+            fitness = self._fitness.score(loss, one.num_parameters, one.num_macs)
+            sha = result.get("blob")
+            if sha is not None and not self._store.blobs.path(sha).is_file():
+                raise ValueError(f"it names weights that are not there: {sha}")
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            message = f"its job returned no result that can be used: {error!r}"
+            return self._fail(running, {"cause": "error", "message": message})
+        self._store.finish(one.id, running.no, loss=loss, fitness=fitness, result=result)
+        return self._emit("done", id=one.id, generation=one.generation, loss=loss, fitness=fitness)
+
+    def _fail(self, running: _Running, data: dict[str, Any]) -> None:
+        outcomes: dict[str, Outcome] = {"oom": "oom", "diverged": "diverged"}
+        reason = data["message"]
+        if data["cause"] == "oom":
+            reason = f"out of memory, also with half the batch at once: {reason}"
+        self._store.fail(
+            running.individual.id,
+            running.no,
+            reason=reason,
+            outcome=outcomes.get(data["cause"], "failed"),
+            error=data.get("traceback", reason),
+        )
+        self._emit_failed(running.individual, reason)
+
+    def _expire(self) -> None:
+        """Kill the workers that have given no sign of life for too long."""
+        for slot, running in list(self._running.items()):
+            if time.monotonic() - running.signed_at > self._lease_seconds:
+                self._executor.kill(slot)
+                del self._running[slot]
+                message = f"it gave no sign of life for {self._lease_seconds:g} s and was killed"
+                self._lose(running, "timeout", message)
+
+    def _lose(self, running: _Running, outcome: Outcome, message: str) -> None:
+        one = running.individual
+        lost = 1 + self._endings(one, "lost", "timeout")
+        if lost < self._max_attempts:
+            return self._again(running, outcome, message)
+        reason = f"given up after {lost} lost attempts; the last: {message}"
+        self._store.fail(one.id, running.no, reason=reason, outcome=outcome, error=message)
+        return self._emit_failed(one, reason)
+
+    def _again(self, running: _Running, outcome: Outcome, message: str) -> None:
+        self._store.lose(running.individual.id, running.no, outcome=outcome, error=message)
+        self._waiting.append(running.individual)
+        self._emit("lost", id=running.individual.id, outcome=outcome, reason=message)
+
+    def _emit_failed(self, one: Individual, reason: str) -> None:
+        self._emit("failed", id=one.id, generation=one.generation, reason=reason)
+
+    def _must_stop(self) -> bool:
+        self._stopping = self._stopping or self._should_stop()
+        return self._stopping
+
+    def _endings(self, one: Individual, *outcomes: Outcome) -> int:
+        """Return how many attempts at an individual ended so."""
+        return sum(attempt.outcome in outcomes for attempt in self._store.attempts(one.id))

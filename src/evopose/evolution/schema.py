@@ -1,0 +1,74 @@
+"""The tables of a run."""
+
+FORMAT = 1
+"""Version of the tables, kept in SQLite's `user_version`."""
+
+TABLES = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+);
+CREATE TABLE session (
+    no INTEGER PRIMARY KEY,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    slots INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    seen_at REAL NOT NULL
+);
+CREATE TABLE blob (
+    sha TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('kept', 'dropped'))
+);
+CREATE TABLE individual (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('ancestor', 'mutant', 'clone')),
+    birth INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    parent_id TEXT REFERENCES individual (id),
+    genotype TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    changes TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    num_parameters INTEGER NOT NULL,
+    num_macs INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('proposed', 'running', 'done', 'failed')),
+    fail_reason TEXT,
+    loss REAL,
+    fitness REAL,
+    result TEXT NOT NULL,
+    blob TEXT REFERENCES blob (sha),
+    finished_at REAL,
+    seconds REAL
+);
+CREATE UNIQUE INDEX one_birth ON individual (birth) WHERE kind <> 'clone';
+CREATE UNIQUE INDEX one_genotype ON individual (digest) WHERE kind <> 'clone';
+CREATE INDEX by_status ON individual (status);
+CREATE INDEX by_generation ON individual (generation, status);
+CREATE INDEX by_fitness ON individual (fitness, birth) WHERE status = 'done' AND kind <> 'clone';
+CREATE INDEX by_blob ON individual (blob);
+CREATE TABLE attempt (
+    individual_id TEXT NOT NULL REFERENCES individual (id),
+    no INTEGER NOT NULL,
+    slot INTEGER NOT NULL,
+    started_at REAL NOT NULL,
+    lease_until REAL NOT NULL,
+    ended_at REAL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('running', 'done', 'failed', 'diverged', 'oom',
+                                             'lost', 'timeout', 'interrupted', 'duplicate')),
+    error TEXT,
+    busy_seconds REAL,
+    PRIMARY KEY (individual_id, no)
+);
+CREATE UNIQUE INDEX one_result ON attempt (individual_id) WHERE outcome = 'done';
+CREATE INDEX open_attempts ON attempt (outcome) WHERE outcome = 'running';
+CREATE TABLE event (
+    no INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    kind TEXT NOT NULL,
+    payload TEXT NOT NULL
+)
+"""
+"""`one_result` makes a result count once, whatever the code above it does."""

@@ -1,0 +1,294 @@
+"""The store of a run: what was proposed, tried, found and kept. One writes, any may read."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Self
+
+from evopose.errors import RunError
+from evopose.evolution import rows
+from evopose.evolution.blobs import BlobStore
+from evopose.evolution.database import Database, errors_of
+from evopose.evolution.individual import Attempt, Individual, Outcome
+
+Clock = Callable[[], float]
+
+
+class Store:
+    """A run folder: `run.sqlite`, `blobs/` and `LOCK`. A context manager.
+
+    Made by `create` or `open`, which lock the run, or by `read`. Every method that writes is one
+    transaction. Raises: RunError wherever the folder or its disk is at fault.
+    """
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self.folder = db.folder
+        self.blobs = BlobStore(db.folder / "blobs")
+        self.clock = clock
+        self._db = db
+        self._session: int | None = None
+
+    @classmethod
+    def create(cls, folder: Path, meta: dict[str, Any], *, clock: Clock = time.time) -> Self:
+        """Return the store of a new run; `meta` is plain JSON: settings, data, versions.
+
+        Raises: RunError if `folder` holds a run already.
+        """
+        db = Database.create(folder)
+        try:
+            with db.transaction():
+                db.create_tables()
+                for key, value in meta.items():
+                    db.execute("INSERT INTO meta VALUES (?, ?)", key, json.dumps(value))
+        except BaseException:
+            db.close()
+            raise
+        return cls(db, clock)
+
+    @classmethod
+    def open(cls, folder: Path, *, clock: Clock = time.time) -> Self:
+        """Return the store of an existing run, to go on with it.
+
+        What was running when its last coordinator ended is proposed again, at no charge; files
+        in `blobs/` that belong to nobody are deleted.
+        """
+        store = cls(Database.open(folder), clock)
+        try:
+            store.release()
+            with errors_of(folder):
+                store.blobs.clean(rows.kept_blobs(store._db))
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return a store to read from, also while a search writes to it."""
+        return cls(Database.read(folder), time.time)
+
+    def close(self) -> None:
+        """Close the run and give its lock back."""
+        self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # What there is
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What `create` was given."""
+        return {row["key"]: json.loads(row["value"]) for row in self._db.rows("SELECT * FROM meta")}
+
+    def individuals(
+        self, *, status: str | None = None, generation: int | None = None
+    ) -> list[Individual]:
+        """Return the individuals of a status, of a generation, or all; by generation and birth."""
+        return rows.individuals(self._db, status=status, generation=generation)
+
+    def individual(self, id: str) -> Individual:
+        """Return one individual. Raises: RunError if there is none of that id."""
+        if found := rows.individuals(self._db, id=id):
+            return found[0]
+        raise RunError(
+            f"the run in {self.folder} has no individual {id!r}: its ancestor is 0, its mutants "
+            f"are 1 to {self.last_birth()}, its clones c1 to c{self.last_generation()}"
+        )
+
+    def best(self, k: int) -> list[Individual]:
+        """Return the at most `k` fittest, the elder first among equals; no clones."""
+        return rows.best(self._db, k)
+
+    def pareto(self) -> list[Individual]:
+        """Return those that none beats in loss, parameters and multiply-adds alike; no clones."""
+        return rows.pareto(self._db)
+
+    def attempts(self, id: str | None = None) -> list[Attempt]:
+        """Return the attempts at one individual, or all, in the order in which they began."""
+        return rows.attempts(self._db, individual_id=id)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many individuals there are of each status, clones included."""
+        found = self._db.rows("SELECT status, count(*) FROM individual GROUP BY status")
+        return {"proposed": 0, "running": 0, "done": 0, "failed": 0} | {r[0]: r[1] for r in found}
+
+    def known(self, digest: str) -> bool:
+        """Return whether a genotype was proposed before, other than as a clone."""
+        query = "SELECT 1 FROM individual WHERE digest = ? AND kind <> 'clone'"
+        return self._db.value(query, digest) is not None
+
+    def last_birth(self) -> int:
+        """Return the birth of the youngest mutant; -1 where there is not even an ancestor."""
+        query = "SELECT max(birth) FROM individual WHERE kind <> 'clone'"
+        return -1 if (found := self._db.value(query)) is None else int(found)
+
+    def last_generation(self) -> int:
+        """Return the youngest generation; -1 where there is none."""
+        found = self._db.value("SELECT max(generation) FROM individual")
+        return -1 if found is None else int(found)
+
+    def best_by_generation(self) -> list[float]:
+        """Return the best fitness found up to each generation; no clones."""
+        return rows.best_by_generation(self._db)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return who worked on the run and when: dicts of host, pid, slots, started_at, seen_at."""
+        return [dict(row) for row in self._db.rows("SELECT * FROM session ORDER BY no")]
+
+    def spent_seconds(self) -> float:
+        """Return for how long the run was worked on, in all sessions."""
+        spent = 0.0
+        for session in self.sessions():
+            mine = session["no"] == self._session
+            spent += (self.clock() if mine else session["seen_at"]) - session["started_at"]
+        return spent
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what `log` was told: dicts of at, kind, and the rest."""
+        found = self._db.rows("SELECT * FROM event ORDER BY no")
+        return [{"at": r["at"], "kind": r["kind"], **json.loads(r["payload"])} for r in found]
+
+    # What happens
+
+    def begin_session(self, slots: int) -> None:
+        """Note that this process works on the run from now on, in so many slots."""
+        now = self.clock()
+        with self._writing():
+            self._session = self._db.execute(
+                "INSERT INTO session (host, pid, slots, started_at, seen_at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                *(socket.gethostname(), os.getpid(), slots, now, now),
+            ).lastrowid
+
+    def log(self, kind: str, **payload: Any) -> None:
+        """Note an event of the run, for whoever reads it later; `payload` is plain JSON."""
+        with self._writing():
+            self._db.execute(
+                "INSERT INTO event (at, kind, payload) VALUES (?, ?, ?)",
+                *(self.clock(), kind, json.dumps(payload)),
+            )
+
+    def propose(self, individuals: Iterable[Individual]) -> None:
+        """Add individuals, all or none."""
+        with self._writing():
+            for one in individuals:
+                rows.insert(self._db, one)
+
+    def propose_again(self, individuals: Iterable[Individual]) -> None:
+        """Give failed individuals another chance."""
+        with self._writing():
+            for one in individuals:
+                self._db.execute(
+                    "UPDATE individual SET status = 'proposed', fail_reason = NULL, "
+                    "finished_at = NULL WHERE id = ? AND status = 'failed'",
+                    one.id,
+                )
+
+    def lease(self, id: str, *, slot: int, seconds: float) -> int:
+        """Begin an attempt at a proposed individual, and return the attempt's number."""
+        now = self.clock()
+        with self._writing():
+            leased = self._db.execute(
+                "UPDATE individual SET status = 'running' WHERE id = ? AND status = 'proposed'", id
+            )
+            assert leased.rowcount == 1, f"individual {id} is not proposed"
+            no = 1 + self._db.value("SELECT count(*) FROM attempt WHERE individual_id = ?", id)
+            self._db.execute(
+                "INSERT INTO attempt (individual_id, no, slot, started_at, lease_until, outcome) "
+                "VALUES (?, ?, ?, ?, ?, 'running')",
+                *(id, no, slot, now, now + seconds),
+            )
+        return int(no)
+
+    def renew(self, id: str, no: int, *, seconds: float) -> None:
+        """Note a sign of life of an attempt: its lease runs from now."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE attempt SET lease_until = ? WHERE individual_id = ? AND no = ?",
+                *(self.clock() + seconds, id, no),
+            )
+
+    def finish(
+        self, id: str, no: int, *, loss: float, fitness: float, result: dict[str, Any]
+    ) -> bool:
+        """Accept the result of an attempt and return True; or note a duplicate and return False.
+
+        A late result of an attempt that was given up counts, unless the individual has ended.
+        `result` may hold the digest of its weights (`blob`, which must be in `blobs`) and the
+        job's account of its time (`seconds`, `busy_seconds`).
+        """
+        now = self.clock()
+        with self._writing():
+            if sha := result.get("blob"):
+                rows.keep_blob(self._db, sha, self.blobs.path(sha))
+            if rows.accept(self._db, id, no, now, loss=loss, fitness=fitness, result=result):
+                return True
+            rows.end_attempt(self._db, id, no, "duplicate", None, now)
+        return False
+
+    def fail(
+        self, id: str, no: int, *, reason: str, outcome: Outcome, error: str | None = None
+    ) -> bool:
+        """End an individual that cannot be trained; False if the attempt had ended before."""
+        now = self.clock()
+        with self._writing():
+            if ended := rows.end_attempt(self._db, id, no, outcome, error, now):
+                self._db.execute(
+                    "UPDATE individual SET status = 'failed', fail_reason = ?, finished_at = ? "
+                    "WHERE id = ? AND status = 'running'",
+                    *(reason, now, id),
+                )
+        return ended
+
+    def lose(self, id: str, no: int, *, outcome: Outcome, error: str | None = None) -> bool:
+        """Propose an individual again whose attempt was lost; False if it had ended before."""
+        with self._writing():
+            if ended := rows.end_attempt(self._db, id, no, outcome, error, self.clock()):
+                self._db.execute(
+                    "UPDATE individual SET status = 'proposed' WHERE id = ? AND status = 'running'",
+                    id,
+                )
+        return ended
+
+    def release(self) -> None:
+        """Give up all running attempts, at no charge: what was running is proposed again."""
+        # Those of a session that broke off ended when it was last heard of.
+        seen_at = max((session["seen_at"] for session in self.sessions()), default=0.0)
+        ended_at = self.clock() if self._session else seen_at
+        with self._writing():
+            self._db.execute(
+                "UPDATE attempt SET outcome = 'interrupted', ended_at = ? "
+                "WHERE outcome = 'running'",
+                ended_at,
+            )
+            self._db.execute("UPDATE individual SET status = 'proposed' WHERE status = 'running'")
+
+    def retain(self, *, best: int) -> int:
+        """Drop the weights that nobody needs, and return of how many; the rows stay.
+
+        Kept are the weights of the `best` fittest, of the Pareto set, of generation 0, and of the
+        parents of what is proposed or running.
+        """
+        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best)
+        with self._writing():
+            for sha in drop:
+                self._db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
+        with errors_of(self.folder):
+            for sha in drop:
+                self.blobs.delete(sha)
+        return len(drop)
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return self._db.transaction(
+            before_commit=lambda: self._db.execute(
+                "UPDATE session SET seen_at = ? WHERE no = ?", self.clock(), self._session
+            )
+        )

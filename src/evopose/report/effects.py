@@ -1,0 +1,91 @@
+"""What each kind of mutation did to its children's fitness."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from evopose.evolution.individual import Individual
+from evopose.genotype import GENES
+from evopose.report.facts import SearchFacts, fitness_of, is_failed, is_finished, transfer_of
+
+SEVERAL = "several genes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One kind of mutation over all children that it made; lower fitness is better."""
+
+    kind: str
+    """The gene and its direction ("filters up"), or `SEVERAL`."""
+    finished: int
+    failed: int
+    from_parent: tuple[float, ...]
+    """Each child's fitness minus its parent's. Holds the gain of training on, too."""
+    from_clone: tuple[float, ...]
+    """Each child's fitness minus that of its generation's clone, which trained for as long."""
+    share_inherited: float | None
+    """Mean share of the parameters inherited, before training; None: not recorded."""
+    share_preserving: float | None
+    """Share of the children that began with their parent's function; None: not recorded."""
+
+    @property
+    def median_from_parent(self) -> float | None:
+        """Median of `from_parent`, None without any."""
+        return median(self.from_parent) if self.from_parent else None
+
+    @property
+    def median_from_clone(self) -> float | None:
+        """Median of `from_clone`, None without any."""
+        return median(self.from_clone) if self.from_clone else None
+
+    @property
+    def share_better_than_clone(self) -> float | None:
+        """Share of the children that beat their clone, None without any."""
+        if not self.from_clone:
+            return None
+        return sum(change < 0 for change in self.from_clone) / len(self.from_clone)
+
+
+def mutation_effects(facts: SearchFacts) -> tuple[Effect, ...]:
+    """Return the effect of every kind of mutation that made a child, genes in their usual order."""
+    children: dict[str, list[Individual]] = defaultdict(list)
+    for one in facts.individuals:
+        if one.kind == "mutant" and one.changes:
+            children[mutation_kind(one)].append(one)
+    order = [f"{gene} {way}" for gene in GENES for way in ("up", "down")]
+    kinds = sorted(children, key=lambda kind: order.index(kind) if kind in order else len(order))
+    return tuple(_effect(kind, children[kind], facts) for kind in kinds)
+
+
+def mutation_kind(one: Individual) -> str:
+    """Return "GENE up" or "GENE down" for one changed gene, `SEVERAL` for more."""
+    if len(one.changes) != 1:
+        return SEVERAL
+    (change,) = one.changes
+    return f"{change.gene} {'up' if change.after > change.before else 'down'}"
+
+
+def _effect(kind: str, members: Sequence[Individual], facts: SearchFacts) -> Effect:
+    from_parent, from_clone, inherited, preserved = [], [], [], []
+    for one in members:
+        transfer = transfer_of(one)
+        if "share_inherited" in transfer:
+            inherited.append(float(transfer["share_inherited"]))
+            preserved.append(bool(transfer["preserves_function"]))
+        if not is_finished(one):
+            continue
+        parent = facts.by_id.get(one.parent_id or "")
+        if parent is not None and is_finished(parent):
+            from_parent.append(fitness_of(one) - fitness_of(parent))
+        if (clone := facts.clone_of(one.generation)) is not None:
+            from_clone.append(fitness_of(one) - fitness_of(clone))
+    return Effect(
+        kind=kind,
+        finished=sum(map(is_finished, members)),
+        failed=sum(map(is_failed, members)),
+        from_parent=tuple(from_parent),
+        from_clone=tuple(from_clone),
+        share_inherited=fmean(inherited) if inherited else None,
+        share_preserving=fmean(preserved) if preserved else None,
+    )

@@ -1,0 +1,99 @@
+"""The winner: its file, the Pareto set's files, and what it sees on persons it never met."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evopose.drawing import contact_sheet, draw_pose
+from evopose.errors import DataError
+from evopose.evolution.individual import Individual
+from evopose.evolution.store import Store
+from evopose.models.evopose2d import EvoPose2D
+from evopose.models.modelfile import load_model
+from evopose.training.compute import Compute, make_fabric
+from evopose.training.session import make_encoder
+from evopose.training.validate import TrainData, Validation, validate
+
+
+def export_best(store: Store) -> Path | None:
+    """Write `best.safetensors` and `pareto/ID.safetensors` into the run folder.
+
+    Returns the first; None while nothing is trained. Files of an earlier call that no longer
+    belong go.
+    """
+    winners = store.best(1)
+    if not winners or winners[0].blob is None:
+        return None
+    front = {f"{one.id}.safetensors": one for one in store.pareto() if one.blob}
+    folder = store.folder / "pareto"
+    folder.mkdir(exist_ok=True)
+    for name, one in front.items():
+        _copy(store, one, folder / name)
+    for old in folder.glob("*.safetensors"):
+        if old.name not in front:
+            old.unlink()
+    best = store.folder / "best.safetensors"
+    _copy(store, winners[0], best)
+    return best
+
+
+def _copy(store: Store, one: Individual, target: Path) -> None:
+    assert one.blob is not None
+    beside = target.with_name(f".{target.name}")
+    shutil.copyfile(store.blobs.path(one.blob), beside)
+    beside.replace(target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinnerView:
+    """What the winner makes of the validation split."""
+
+    mean_oks: float
+    persons: int
+    sheet: NDArray[np.uint8]
+    """(H, W, 3) RGB: persons with the winner's keypoints, every so many of the split, none chosen
+    by hand."""
+
+
+def look(model: Path, data: TrainData, compute: Compute, *, count: int = 24) -> WinnerView:
+    """Return what the network in `model` sees on `data`, drawn on `count` persons.
+
+    Raises: DataError if the crops are of another size or skeleton than the network's.
+    """
+    net, card = load_model(model)
+    assert isinstance(net, EvoPose2D)
+    if data.cache.spec.input_hw != card.input_hw or len(data.cache.skeleton) != len(card.skeleton):
+        raise DataError(
+            f"{model} takes {card.input_hw} and {len(card.skeleton)} keypoints, the crops are "
+            f"{data.cache.spec.input_hw} with {len(data.cache.skeleton)}"
+        )
+    fabric = make_fabric(compute)
+    found = validate(
+        net.to(fabric.device),
+        data,
+        encoder=make_encoder(net, card.codec, card.input),
+        loss="softmax" if card.codec.params.get("activation") == "softmax" else "mse",
+        batch_size=32,
+        fabric=fabric,
+    )
+    return WinnerView(mean_oks=found.mean_oks, persons=len(data), sheet=_sheet(data, found, count))
+
+
+def _sheet(data: TrainData, found: Validation, count: int) -> NDArray[np.uint8]:
+    """Return persons spread evenly over the split, with predictions and their OKS."""
+    chosen = np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).round().astype(int))
+    spec = data.cache.spec
+    (top, left), (height, width) = spec.offset_hw, spec.input_hw
+    zoom = max(1, round(192 / height))
+    tiles, captions = [], []
+    for place in chosen:
+        crop = data.cache.images[data.indices[place]][top : top + height, left : left + width]
+        large = crop.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        xy = (found.xy_crop[place] + 0.5) * zoom - 0.5
+        pose = np.column_stack([xy, found.scores[place]])
+        tiles.append(draw_pose(large, pose, data.cache.skeleton, threshold=0.1))
+        captions.append(f"OKS {found.oks[place]:.2f}")
+    return contact_sheet(tiles, columns=8, captions=captions, cell_hw=(height * zoom, width * zoom))
