@@ -14,6 +14,7 @@ from evopose.data.layouts import open_dataset
 from evopose.errors import ConfigError, DataError, RunError
 from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
+from evopose.models.evopose2d_plan import blind_genes
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_csv, write_report, write_results
 from evopose.search.config import SearchConfig
@@ -47,6 +48,8 @@ class Plan:
     speed: Throughput
     cost: Estimate
     resume: bool
+    blind: dict[str, str]
+    """Genes that the scaling leaves without effect at this input size, and how far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,9 +124,10 @@ def plan_search(
         fitness_persons=len(prepared.fitness),
         workers=chosen.count,
     )
+    network = config.evopose2d(config.ancestor, num_keypoints=len(prepared.skeleton))
     return Plan(
         run=folder, config=config, data=prepared, workers=chosen, speed=speed, cost=cost,
-        resume=resume,
+        resume=resume, blind=blind_genes(config.space, network),
     )  # fmt: skip
 
 

@@ -91,8 +91,10 @@ def draw_pose(
 
 
 def _limb_thickness(image: Image, xy: NDArray[np.float64]) -> int:
-    pose = float(np.ptp(xy, axis=0).max()) or min(image.shape[:2])
-    return max(1, round(min(image.shape[0] / 100, image.shape[1] / 100, pose / 60)))
+    """Return a hundredth of the image's shorter side, less where the pose itself is small."""
+    height, width = image.shape[:2]
+    pose = float((xy.max(axis=0) - xy.min(axis=0)).max()) or height
+    return max(1, round(min(height / 100, width / 100, pose / 60)))
 
 
 def _limb_side(first: str, second: str) -> str:

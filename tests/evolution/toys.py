@@ -8,9 +8,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from evopose.errors import RunError, TrainingDiverged
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.engine import run_search
@@ -79,8 +81,6 @@ def train(job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
 
 def misbehave(job: Job, heartbeat: Heartbeat) -> Any:
     """Do what the job asks for."""
-    from evopose.errors import TrainingDiverged
-
     match job["do"]:
         case "return":
             return job["result"]
@@ -166,11 +166,11 @@ def story(store: Store) -> list[tuple[Any, ...]]:
 def main() -> None:
     """Be a coordinator with two workers."""
     folder, generations, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    config = EvolutionConfig(
-        children=8, parents=3, generations=generations, seed=5, max_attempts=1000
-    )
-    started = (folder / "run.sqlite").exists() and Store.read(folder).meta
-    store = Store.open(folder) if started else Store.create(folder, {"toy": True})
+    config = replace(CONFIG, generations=generations)
+    try:
+        store = Store.create(folder, {"toy": True})
+    except RunError:
+        store = Store.open(folder)
     executor = ProcessExecutor(slots=2)
     search(store, config, executor=executor, make_job=make_job(seconds))
     executor.close()

@@ -45,8 +45,6 @@ class CodecSpec:
 
     name: str = "gaussian"
     params: dict[str, Any] = field(default_factory=dict)
-    activation: str = "none"
-    """What turns the network's output into heatmaps: `none`, or `softmax` over all pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evopose.data.augment import Augmentation
-from evopose.evolution.engine import EvolutionConfig
+from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import SPACES
 from evopose.search.config import NetworkOptions, SearchConfig

@@ -1,0 +1,20 @@
+"""What a search found: tables, figures, one HTML page, and files for scripts."""
+
+from evopose.report.facts import SearchFacts
+from evopose.report.files import write_csv, write_report, write_results
+from evopose.report.page import Picture
+from evopose.report.reading import read_facts
+from evopose.report.tables import best_table, effects_table, failures_table, summary_lines
+
+__all__ = [
+    "Picture",
+    "SearchFacts",
+    "best_table",
+    "effects_table",
+    "failures_table",
+    "read_facts",
+    "summary_lines",
+    "write_csv",
+    "write_report",
+    "write_results",
+]

@@ -50,7 +50,7 @@ class SearchFacts:
     individuals: tuple[Individual, ...]
     """All of them, failed ones and clones included, in the order of their birth."""
     state: str = "running"
-    """What the search does: "running", "finished", or how it was left."""
+    """"new", "running", "finished" or "interrupted"."""
     stop_reason: str = ""
     """Why it stopped; empty: it did not, or nobody knows."""
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +61,8 @@ class SearchFacts:
     """Worker seconds by what they were spent on ("training", "validation", ...)."""
     wall_seconds: float | None = None
     """From the first proposal to the last result."""
+    overhead: Mapping[str, float] = field(default_factory=dict)
+    """What `evopose.evolution.accounting.overhead` says."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration, for whoever wants to know exactly."""
 

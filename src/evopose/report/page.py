@@ -15,19 +15,13 @@ from evopose.drawing import encode_image
 from evopose.evolution.individual import Individual
 from evopose.genotype import GENES
 from evopose.report.facts import SearchFacts, mean_oks_of
-from evopose.report.figures import (
-    MOST_DOTS,
-    Figure,
-    effects_figure,
-    progress_figure,
-    trade_off_figure,
-)
+from evopose.report.figures import effects_figure, progress_figure, trade_off_figure
+from evopose.report.markup import Figures, sentence, table_html
+from evopose.report.plotting import MOST_DOTS
 from evopose.report.tables import (
     NOT_YET,
-    Row,
     best_table,
     changes_text,
-    columns_of,
     effects_table,
     failures_table,
     gain_text,
@@ -37,20 +31,6 @@ from evopose.report.text import count, duration, number, percent, plural
 from evopose.report.tree import MOST_DRAWN, tree_figure
 
 BAR_COLOURS = ("#4f46e5", "#0d9488", "#f59e0b", "#94a3b8", "#e11d48", "#64748b")
-
-BUTTONS = ("zoom2d", "pan2d", "resetScale2d", "toImage")
-"""Plotly's buttons; named one by one, as among its own there is one that sends the figure away."""
-
-NUMERIC = frozenset(
-    {"rank", "J", "loss", "mean OKS", "parameters", "multiply-adds", "generation", "parent",
-     "finished", "failed", "median change from parent", "median change from clone", "better than clone",
-     "parameters inherited", "began with parent's function", "count"}
-)  # fmt: skip
-"""Headings whose columns are aligned to the right."""
-
-
-PROSE = frozenset({"reason", "individuals"})
-"""Headings whose columns may break their lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +44,7 @@ class Picture:
 
 def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
     """Return the whole page as HTML."""
-    figures = _Figures()
+    figures = Figures()
     sections = {
         "summary": ("Summary", _summary(facts)),
         "winner": ("The winner", _winner(facts)),
@@ -91,32 +71,11 @@ def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
         f"<style>{files('evopose.report').joinpath('style.css').read_text()}</style></head>\n"
         f'<body><main><header><h1>{escape(facts.name)} <span class="state {kind}">'
         f"{escape(facts.state)}</span></h1>"
-        f'<div class="muted">{escape(_sentence(progress_text(facts)))}</div></header>'
+        f'<div class="muted">{escape(sentence(progress_text(facts)))}</div></header>'
         f"<nav>{links}</nav>\n"
         f"{content}\n<footer>Made by evopose. This page needs no network.</footer></main>"
         "</body></html>\n"
     )
-
-
-class _Figures:
-    """Turns figures into HTML; the first brings Plotly's script along."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def html(self, figure: Figure, label: str) -> str:
-        import plotly.io  # here: tables and summaries must not wait for it
-
-        self.count += 1
-        text = plotly.io.to_html(
-            figure,
-            include_plotlyjs=self.count == 1,
-            full_html=False,
-            div_id=f"figure-{self.count}",
-            validate=False,
-            config={"displaylogo": False, "responsive": True, "modeBarButtons": [BUTTONS]},
-        )
-        return f'<div role="img" aria-label="{escape(label)}">{text}</div>'
 
 
 def _summary(facts: SearchFacts) -> str:
@@ -128,10 +87,6 @@ def _summary(facts: SearchFacts) -> str:
     gain = gain_text(facts)
     said = f"<p>{escape(gain)}</p>" if gain else ""
     return f'{said}<div class="columns"><dl>{terms}</dl><div>{_time(facts)}</div></div>'
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _time(facts: SearchFacts) -> str:
@@ -153,7 +108,7 @@ def _time(facts: SearchFacts) -> str:
 def _winner(facts: SearchFacts) -> str:
     winner = facts.winner
     if winner is None:
-        return f"<p>{_sentence(NOT_YET)}</p>"
+        return f"<p>{sentence(NOT_YET)}</p>"
     line = facts.lineage(winner)
     cards = {
         "individual": winner.id,
@@ -218,31 +173,12 @@ def _pictures(pictures: Sequence[Picture]) -> str:
 
 def _best(facts: SearchFacts) -> str:
     rows = best_table(facts, 15)
-    return _table(rows, first="winner") if rows else f"<p>{_sentence(NOT_YET)}</p>"
+    return table_html(rows, first="winner") if rows else f"<p>{sentence(NOT_YET)}</p>"
 
 
-def _table(rows: Sequence[Row], first: str = "") -> str:
-    names = columns_of(rows)
-    kinds = {
-        name: ' class="number"' if name in NUMERIC else ' class="text"' if name in PROSE else ""
-        for name in names
-    }
-    heads = "".join(f"<th{kinds[name]}>{escape(name)}</th>" for name in names)
-    body = []
-    for index, row in enumerate(rows):
-        cells = "".join(f"<td{kinds[name]}>{escape(row[name])}</td>" for name in names)
-        body.append(
-            f'<tr class="{first}">{cells}</tr>' if first and not index else f"<tr>{cells}</tr>"
-        )
-    return (
-        f'<div class="scroll wide"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _progress(facts: SearchFacts, figures: _Figures) -> str:
+def _progress(facts: SearchFacts, figures: Figures) -> str:
     if facts.winner is None:
-        return f"<p>{_sentence(NOT_YET)}</p>"
+        return f"<p>{sentence(NOT_YET)}</p>"
     return (
         "<p>Children inherit their parent's weights and train on: part of what they gain is "
         "training alone. The clone, an unmutated copy of the best parent trained for the same "
@@ -259,7 +195,7 @@ def _thinned(total: int, limit: int) -> str:
     return f'<p class="note">About {limit:,} of {total:,} individuals are drawn.</p>'
 
 
-def _trade_off(facts: SearchFacts, figures: _Figures) -> str:
+def _trade_off(facts: SearchFacts, figures: Figures) -> str:
     if facts.winner is None:
         return ""
     return (
@@ -270,7 +206,7 @@ def _trade_off(facts: SearchFacts, figures: _Figures) -> str:
     )
 
 
-def _tree(facts: SearchFacts, figures: _Figures) -> str:
+def _tree(facts: SearchFacts, figures: Figures) -> str:
     if not facts.individuals:
         return ""
     total = len(facts.individuals)
@@ -286,14 +222,14 @@ def _tree(facts: SearchFacts, figures: _Figures) -> str:
     )
 
 
-def _mutations(facts: SearchFacts, figures: _Figures) -> str:
+def _mutations(facts: SearchFacts, figures: Figures) -> str:
     rows = effects_table(facts)
     if not rows or len(facts.ranked) < 2:
         return ""
     return (
         "<p>The change of fitness that came with each kind of mutation: against the parent (which "
         "holds what training on gained) and against the clone of the generation (which does not). "
-        f"Negative is better.</p>{figures.html(effects_figure(facts), 'mutations')}{_table(rows)}"
+        f"Negative is better.</p>{figures.html(effects_figure(facts), 'mutations')}{table_html(rows)}"
     )
 
 
@@ -301,7 +237,7 @@ def _failures(facts: SearchFacts) -> str:
     if not facts.failures:
         return ""
     total = plural(len(facts.failures), "individual")
-    return f"<p>{total} could not be trained.</p>{_table(failures_table(facts))}"
+    return f"<p>{total} could not be trained.</p>{table_html(failures_table(facts))}"
 
 
 def _next(facts: SearchFacts) -> str:

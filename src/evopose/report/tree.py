@@ -14,7 +14,7 @@ from typing import Any
 
 from evopose.evolution.individual import Individual
 from evopose.report.facts import SearchFacts, fitness_of, is_failed, is_finished
-from evopose.report.figures import CLONE, WINNER, Figure, hover, layout, titled
+from evopose.report.plotting import CLONE, WINNER, Figure, generation_axis, hover, layout
 
 MOST_DRAWN = 2500
 """Individuals in the tree; of more, the winner's line, the Pareto set and the best are drawn."""
@@ -44,29 +44,53 @@ class Tree:
 
 
 def arrange(individuals: Sequence[Individual]) -> Tree:
-    """Return the tree of individuals that holds the parent of each (where it has one)."""
+    """Return the tree of individuals that holds the parent of each (where it has one).
+
+    Those who come from the same item lie together, the one with most offspring in their middle, so
+    that long lines run straight.
+    """
     columns: dict[int, list[Individual]] = defaultdict(list)
     until: dict[str, int] = {one.id: one.generation for one in individuals}
     for one in individuals:
         columns[one.generation].append(one)
         if one.parent_id is not None:
             until[one.parent_id] = max(until[one.parent_id], one.generation)
-    fitness = {one.id: one.fitness if is_finished(one) else inf for one in individuals}
+    weight = _weights(individuals)
     tree = Tree(places={}, passing={})
     before: dict[str, float] = {}
     for generation in range(min(columns, default=0), max(columns, default=-1) + 1):
-        members = columns.get(generation, [])
-        items = [(before[name], name) for name in before if until[name] > generation]
-        items += [(before.get(one.parent_id or "", 0.5), one.id) for one in members]
-        items.sort(key=lambda item: (item[0], fitness[item[1]] or 0.0))
-        born = {one.id for one in members}
-        before = {name: (i + 0.5) / len(items) for i, (_, name) in enumerate(items)}
+        groups: dict[tuple[float, str], list[str]] = defaultdict(list)
+        for name, y in before.items():
+            if until[name] > generation:
+                groups[y, name].append(name)
+        for one in columns.get(generation, []):
+            source = one.parent_id or ""
+            groups[before.get(source, 0.5), source].append(one.id)
+        order = [name for key in sorted(groups) for name in _middle_out(groups[key], weight)]
+        before = {name: (i + 0.5) / len(order) for i, name in enumerate(order)}
+        born = {one.id for one in columns.get(generation, [])}
         for name, y in before.items():
             if name in born:
                 tree.places[name] = (float(generation), y)
             else:
                 tree.passing[name, generation] = y
     return tree
+
+
+def _weights(individuals: Sequence[Individual]) -> dict[str, tuple[int, float]]:
+    """Return how much each belongs in the middle: its number of descendants, then its fitness."""
+    descendants: dict[str, int] = defaultdict(int)
+    for one in sorted(individuals, key=lambda one: -one.generation):
+        if one.parent_id is not None:
+            descendants[one.parent_id] += 1 + descendants[one.id]
+    return {o.id: (descendants[o.id], -fitness_of(o) if is_finished(o) else -inf)
+            for o in individuals}  # fmt: skip
+
+
+def _middle_out(names: list[str], weight: dict[str, tuple[int, float]]) -> list[str]:
+    """Return the names with the heaviest in the middle and the others falling off to both sides."""
+    ranked = sorted(names, key=lambda name: weight[name], reverse=True)
+    return [*ranked[1::2][::-1], *ranked[::2]]
 
 
 def choose(facts: SearchFacts, limit: int = MOST_DRAWN) -> tuple[Individual, ...]:
@@ -97,12 +121,10 @@ def tree_figure(facts: SearchFacts) -> Figure:
         columns[x] += 1
     fullest = max(columns.values(), default=1)
     height = int(min(1000, max(380, 120 + 13 * fullest)))
-    ticks = {"dtick": 1} if len(columns) <= 25 else {}
-    x_axis = {"title": titled("generation"), **ticks, "showgrid": False}
     y_axis = {"visible": False, "range": [1.0, 0.0]}
     return {
         "data": [*_edges(facts, drawn, tree), *_nodes(facts, drawn, tree)],
-        "layout": layout(height, x_axis, y_axis),
+        "layout": layout(height, generation_axis(int(max(columns, default=0))), y_axis),
     }
 
 
@@ -175,7 +197,7 @@ def _nodes(facts: SearchFacts, drawn: Sequence[Individual], tree: Tree) -> Itera
 def _colour_range(values: Sequence[float]) -> dict[str, float]:
     """Return colour limits that a few far outliers do not stretch."""
     ranked = sorted(values)
-    return {"cmin": ranked[0], "cmax": ranked[(9 * len(ranked)) // 10]} if len(ranked) > 1 else {}
+    return {"cmin": ranked[0], "cmax": ranked[(3 * len(ranked)) // 4]} if len(ranked) > 1 else {}
 
 
 def _marks(

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evopose.errors import ConfigError
-from evopose.evolution.engine import EvolutionConfig
+from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import Genotype, SearchSpace
 from evopose.models.evopose2d_plan import EvoPose2DConfig, nearest_input_hw

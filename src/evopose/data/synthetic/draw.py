@@ -59,7 +59,7 @@ def draw_figure(
 
     points, face = to_canvas(figure.points), to_canvas(figure.face)
     quads = points[figure.corners]
-    seen = np.flatnonzero(_turn(quads) > 0)
+    seen = np.flatnonzero(figure.two_sided | (_turn(quads) > 0))
     seen_face = np.flatnonzero(figure.face_two_sided | (_turn(face[:, ::2]) > 0))
     rgb = np.concatenate([
         _lit(figure.normals[seen], figure.colours[seen], light),
@@ -93,6 +93,7 @@ def _normals(quads: Array) -> Array:
 
 def _lit(normals: Array, colours: Array, light: Light) -> Array:
     """Return the colours (N, 3) of surfaces that face along `normals` (N, 3) under `light`."""
+    normals = normals * np.where(normals[:, 2:] > 0.2, -1.0, 1.0)  # insides, seen from behind
     unit = normals / (np.sqrt((normals * normals).sum(axis=1, keepdims=True)) + 1e-12)
     towards = ((unit @ light.direction + 0.2) / 1.2).clip(0, 1)[:, None]
     sky = (0.75 - 0.25 * unit[:, 1])[:, None]

@@ -15,6 +15,7 @@ from evopose.data.synthetic.face import (
     face_polygons,
 )
 from evopose.data.synthetic.mesh import (
+    PART_HAIR,
     PART_SKIRT,
     SEGMENTS,
     TEMPLATES,
@@ -43,7 +44,8 @@ class Figure:
     colours: Array
     """(N, 3)"""
     parts: Indices
-    """(N,)"""
+    two_sided: Flags
+    """(N,) each: what the quad belongs to, and whether its inside shows too."""
     face: Array
     """(F, 8, 3)"""
     face_colours: Array
@@ -89,6 +91,7 @@ def make_figure(rng: np.random.Generator, pose: Pose, root: Array, *, sides: int
         normals=normals[quad],
         colours=colours[patch],
         parts=topology.part[patch[0]],
+        two_sided=topology.two_sided[patch[0]],
         face=build.stature * face_polygons(build, joints)[features],
         face_colours=feature_colours[features],
         face_nearer=NEARER[features],
@@ -110,7 +113,8 @@ class _Topology:
     patch: tuple[Indices, Indices]
     """(N,) each: the row and segment of each quad."""
     part: Indices
-    """(R,)"""
+    two_sided: Flags
+    """(R,) each"""
     inward: Indices
     """(R,) the row itself, or for the cap of a tube its neighbour."""
     above: Indices
@@ -136,10 +140,12 @@ def _topology(feminine: bool, skirt: bool, sides: int) -> _Topology:
     after = np.roll(np.arange(sides), -1)
     corners = np.stack([upper, upper[:, after], lower[:, after], lower], axis=2)
     down, around = np.divmod(np.arange(rows * sides), sides)
+    hanging_hair = (template.part == PART_HAIR) & (template.along < -0.2)
     return _Topology(
         corners=corners.reshape(-1, 4),
         patch=(down // cuts, around * SEGMENTS // sides),
         part=np.concatenate([template.part, np.full(extra, PART_SKIRT)]),
+        two_sided=np.concatenate([hanging_hair, np.zeros(extra, dtype=bool)]),
         inward=inward,
         above=above,
         below=below,

@@ -32,13 +32,13 @@ NEUTRALS = np.array([
 ], dtype=float)  # fmt: skip
 
 HAIR_OPEN: dict[str, tuple[float, ...]] = {
-    "short": (0, 0, 0, 48, 70, 84, 125, 150, 180, 180, 180),
-    "fringe": (0, 0, 0, 0, 58, 84, 125, 150, 180, 180, 180),
+    "short": (0, 0, 0, 48, 74, 115, 130, 150, 180, 180, 180),
+    "fringe": (0, 0, 0, 0, 62, 115, 130, 150, 180, 180, 180),
     "bob": (0, 0, 0, 46, 62, 68, 74, 82, 90, 180, 180),
     "long": (0, 0, 0, 42, 60, 66, 72, 80, 90, 96, 104),
-    "tail": (0, 0, 0, 46, 72, 84, 128, 150, 165, 167, 170),
+    "tail": (0, 0, 0, 46, 74, 110, 130, 150, 165, 167, 170),
     "veil": (0, 0, 0, 0, 48, 52, 54, 50, 0, 0, 0),
-    "thin": (180, 180, 180, 110, 88, 84, 125, 150, 180, 180, 180),
+    "thin": (180, 180, 180, 110, 88, 115, 130, 150, 180, 180, 180),
     "none": (180,) * 11,
 }
 """Style -> for each row of `SCALP`, the angle from the front within which the face shows."""
@@ -111,7 +111,7 @@ def sample_outfit(rng: np.random.Generator, build: Build) -> Outfit:
         top=top,
         top_second=_cloth(rng),
         pattern=_pick(_PATTERNS, u[11]),
-        sleeve=_pick((0.05, 0.45, 0.55, 0.65, 1.5, 1.95, 2.05, 2.05), u[12]),
+        sleeve=_pick((-1.0, 0.45, 0.55, 0.65, 1.5, 1.95, 2.05, 2.05), u[12]),
         jacket=_neutral(rng) if u[13] < 0.16 else None,
         legs=legs,
         leg_length=0.0 if dress or (skirt and u[14] < 0.7) else trousers,
@@ -146,7 +146,8 @@ def paint(outfit: Outfit, build: Build, rng: np.random.Generator) -> tuple[Array
     shirt = np.concatenate([trunk[outfit.neckline : hem], np.flatnonzero(arms)])
     hips = trunk[hem:]
     _paint_top(colour, outfit, shirt, arms)
-    colour[hips] = outfit.legs if outfit.leg_length else outfit.skirt_colour
+    colour[hips] = outfit.skirt_colour if outfit.skirt else outfit.legs
+    exists[limb(THIGH) & (along < outfit.skirt - 0.1)] = False  # the skirt hides them
     colour[legs] = outfit.legs
     if outfit.side_stripe:
         for bone, quad in ((THIGH, 4), (THIGH + 1, 12), (SHANK, 4), (SHANK + 1, 12)):

@@ -1,0 +1,174 @@
+"""The files that a search leaves for people and for scripts: report.html, results.json, CSV."""
+
+import csv
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from evopose.errors import RunError
+from evopose.evolution.individual import Individual
+from evopose.report.effects import mutation_effects
+from evopose.report.facts import SearchFacts, mean_oks_of, transfer_of
+from evopose.report.page import Picture, render_page
+from evopose.report.reading import read_facts
+
+RESULTS_FORMAT = 1
+"""Version of the layout of results.json."""
+
+Column = tuple[str, Callable[[Individual], object]]
+
+COLUMNS: dict[str, Column] = {
+    "id": ("0 the ancestor, 17 a mutant, c3 the clone of generation 3", lambda i: i.id),
+    "kind": ("ancestor, mutant or clone", lambda i: i.kind),
+    "generation": ("0 the ancestor's", lambda i: i.generation),
+    "birth": ("order of proposal; a clone's is its generation", lambda i: i.birth),
+    "parent_id": ("whose weights it inherited", lambda i: i.parent_id),
+    "status": ("proposed, running, done or failed", lambda i: i.status),
+    "fail_reason": ("why it failed", lambda i: i.fail_reason),
+    "genotype": ("[[kernel, repeats, filters / 8, stride], ...]", lambda i: i.genotype.to_json()),
+    "changes": ("what the mutation changed", lambda i: ", ".join(map(str, i.changes))),
+    "fitness": ("J, lower is better", lambda i: i.fitness),
+    "loss": ("lowest loss over its epochs, on the fitness persons", lambda i: i.loss),
+    "mean_oks": ("mean OKS on the fitness persons", mean_oks_of),
+    "num_parameters": ("with batch-norm running statistics", lambda i: i.num_parameters),
+    "num_macs": ("multiply-adds of one crop", lambda i: i.num_macs),
+    "best_epoch": ("from 1", lambda i: i.result.get("best_epoch")),
+    "share_inherited": (
+        "share of parameters copied from the parent",
+        lambda i: transfer_of(i).get("share_inherited"),
+    ),
+    "preserves_function": (
+        "whether it began with its parent's function",
+        lambda i: transfer_of(i).get("preserves_function"),
+    ),
+    "seed": ("of its training", lambda i: i.seed),
+    "created_at": ("seconds since 1970", lambda i: i.created_at),
+    "finished_at": ("seconds since 1970", lambda i: i.finished_at),
+    "seconds": ("how long its job took", lambda i: i.seconds),
+    "blob": ("digest of its weights, while they are kept", lambda i: i.blob),
+}
+"""Columns of individuals.csv: name -> (meaning, value). A missing value is an empty cell."""
+
+
+def write_report(run: Path, *, pictures: Sequence[Picture] = ()) -> Path:
+    """Write `report.html` into the run folder and return its path; also while the search goes on.
+
+    Raises: RunError if there is no run, or the file cannot be written.
+    """
+    return _write(run / "report.html", render_page(read_facts(run), pictures=pictures))
+
+
+def write_results(run: Path) -> Path:
+    """Write `results.json` (see `results`) into the run folder and return its path.
+
+    Raises: RunError if there is no run, or the file cannot be written.
+    """
+    text = json.dumps(_finite(results(read_facts(run))), indent=1, allow_nan=False)
+    return _write(run / "results.json", text + "\n")
+
+
+def write_csv(run: Path) -> Path:
+    """Write `individuals.csv` into the run folder and return its path.
+
+    One row an individual, failures and clones included; `COLUMNS` says what its columns mean.
+
+    Raises: RunError if there is no run, or the file cannot be written.
+    """
+    return _write(run / "individuals.csv", individuals_csv(read_facts(run)))
+
+
+def individuals_csv(facts: SearchFacts) -> str:
+    """Return the text of individuals.csv."""
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in facts.individuals:
+        writer.writerow(["" if v is None else v for v in _row(one).values()])
+    return file.getvalue()
+
+
+def results(facts: SearchFacts) -> dict[str, Any]:
+    """Return everything that a script may want to know of a search, as JSON values."""
+    return {
+        "format": RESULTS_FORMAT,
+        "name": facts.name,
+        "state": facts.state,
+        "stop_reason": facts.stop_reason,
+        "settings": dict(facts.settings),
+        "config": dict(facts.config),
+        "winner": facts.winner and facts.winner.id,
+        "lineage": [one.id for one in facts.lineage(facts.winner)] if facts.winner else [],
+        "pareto": [one.id for one in facts.ranked if one.id in facts.pareto_ids],
+        "seconds": dict(facts.seconds),
+        "overhead": dict(facts.overhead),
+        "generations": [
+            {
+                "generation": g.number,
+                "finished": g.finished,
+                "failed": g.failed,
+                "pending": g.pending,
+                "best": g.best and g.best.id,
+                "best_fitness": g.best and g.best.fitness,
+                "clone_fitness": g.clone and g.clone.fitness,
+                "gain_over_clone": g.gain,
+                "better_than_clone": g.better_than_clone,
+            }
+            for g in facts.generations
+        ],
+        "mutations": [
+            {
+                "kind": e.kind,
+                "finished": e.finished,
+                "failed": e.failed,
+                "median_from_parent": e.median_from_parent,
+                "median_from_clone": e.median_from_clone,
+                "share_better_than_clone": e.share_better_than_clone,
+                "share_inherited": e.share_inherited,
+                "share_preserving": e.share_preserving,
+            }
+            for e in mutation_effects(facts)
+        ],
+        "individuals": [_record(one) for one in facts.individuals],
+    }
+
+
+def _record(one: Individual) -> dict[str, Any]:
+    transfer = transfer_of(one)
+    return _row(one) | {
+        "genotype": one.genotype.to_list(),
+        "changes": [asdict(change) for change in one.changes],
+        "not_preserved": list(transfer.get("reasons", ())),
+        "history": one.result.get("history", []),
+    }
+
+
+def _row(one: Individual) -> dict[str, Any]:
+    return {name: value(one) for name, (_, value) in COLUMNS.items()}
+
+
+def _finite(value: Any) -> Any:
+    """Return JSON values with null for what JSON cannot say (infinite, not a number)."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write a whole file, or nothing: whoever reads it meanwhile sees the old one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; the search itself has lost nothing"
+        ) from error
+    return path
