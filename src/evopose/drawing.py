@@ -5,6 +5,7 @@ Images are (H, W, 3) uint8 in RGB. Nothing draws on its input: every function re
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 
@@ -94,7 +95,7 @@ def _limb_thickness(image: Image, xy: NDArray[np.float64]) -> int:
     """Return a hundredth of the image's shorter side, less where the pose itself is small."""
     height, width = image.shape[:2]
     pose = float((xy.max(axis=0) - xy.min(axis=0)).max()) or height
-    return max(1, round(min(height / 100, width / 100, pose / 60)))
+    return int(max(1, round(min(height / 100, width / 100, pose / 60))))
 
 
 def _limb_side(first: str, second: str) -> str:
@@ -224,5 +225,6 @@ def write_image(path: Path, image: Image) -> None:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise DataError(f"cannot write image {path}: {error.strerror or error}") from error

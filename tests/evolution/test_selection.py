@@ -4,10 +4,10 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from evolution.toys import individual
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evolution.toys import individual
 from evopose.evolution.selection import best, non_dominated, pareto_front
 
 

@@ -74,9 +74,16 @@ def train(job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
     heartbeat(pid=os.getpid(), step=1)
     time.sleep(job["sleep"])
     genotype = Genotype.from_list(job["genotype"])
-    blob = BlobStore(Path(job["blobs"])).put(genotype.digest.encode() * 100)
+    blob = BlobStore(Path(job["blobs"])).put(job["id"].encode() * 100)
     seconds = time.monotonic() - begun
     return {"loss": toy_loss(genotype), "blob": blob, "seconds": seconds, "busy_seconds": seconds}
+
+
+def inherit(job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+    """`train`, after a look at the parent's weights."""
+    if job["parent"]:
+        BlobStore(Path(job["blobs"])).read(job["parent"])
+    return train(job, heartbeat)
 
 
 def misbehave(job: Job, heartbeat: Heartbeat) -> Any:
@@ -126,6 +133,7 @@ def make_job(sleep: float = 0.0) -> Callable[..., Job]:
     def job(one: Individual, attempt: int, parent: Individual | None, store: Store) -> Job:
         return {
             "function": TRAIN,
+            "id": one.id,
             "genotype": one.genotype.to_list(),
             "blobs": str(store.blobs.folder),
             "log": str(store.folder / "logs" / f"{one.id}.jsonl"),
@@ -159,8 +167,6 @@ def story(store: Store) -> list[tuple[Any, ...]]:
         (one.id, one.parent_id, one.genotype, one.changes, one.seed, one.loss, one.fitness)
         for one in store.individuals()
     ]
-
-
 
 
 def main() -> None:

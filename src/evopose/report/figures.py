@@ -120,7 +120,7 @@ def trade_off_figure(facts: SearchFacts) -> Figure:
         "tickformat": "~s",
         "nticks": 8,
     }
-    y_axis = {"title": titled("validation loss"), "range": clear_range(losses)}
+    y_axis = {"title": titled("loss on the fitness persons"), "range": clear_range(losses)}
     return {"data": data, "layout": layout(430, x_axis, y_axis)}
 
 
@@ -154,7 +154,8 @@ def effects_figure(facts: SearchFacts) -> Figure:
         "zeroline": True,
         "zerolinecolor": INK,
         "zerolinewidth": 1.5,
-        "range": clear_range(values),
+        "rangemode": "tozero",
+        "range": clear_range(values, [0.0]),
     }
     y_axis = {"autorange": "reversed", "showgrid": False}
     height = 130 + 62 * len(effects)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,7 @@ def write_results(run: Path) -> Path:
 
     Raises: RunError if there is no run, or the file cannot be written.
     """
-    text = json.dumps(_finite(results(read_facts(run))), indent=1, allow_nan=False)
-    return _write(run / "results.json", text + "\n")
+    return _write(run / "results.json", results_json(results(read_facts(run))))
 
 
 def write_csv(run: Path) -> Path:
@@ -151,8 +151,25 @@ def _row(one: Individual) -> dict[str, Any]:
     return {name: value(one) for name, (_, value) in COLUMNS.items()}
 
 
+def results_json(found: dict[str, Any]) -> str:
+    """Return the text of results.json: strict JSON, one line an individual.
+
+    What JSON cannot say (infinite, not a number) becomes null.
+    """
+    head = {name: value for name, value in found.items() if name != "individuals"}
+    opened = json.dumps(_finite(head), indent=1)[:-2]
+    lines = ",\n".join(_line(record) for record in found["individuals"])
+    return f'{opened},\n "individuals": [\n{lines}\n ]\n}}\n'
+
+
+def _line(record: dict[str, Any]) -> str:
+    try:
+        return json.dumps(record, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(record), allow_nan=False)
+
+
 def _finite(value: Any) -> Any:
-    """Return JSON values with null for what JSON cannot say (infinite, not a number)."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -167,7 +184,8 @@ def _write(path: Path, text: str) -> Path:
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise RunError(
             f"cannot write {path}: {error.strerror or error}; the search itself has lost nothing"
         ) from error

@@ -86,6 +86,8 @@ def _summary(facts: SearchFacts) -> str:
     )
     gain = gain_text(facts)
     said = f"<p>{escape(gain)}</p>" if gain else ""
+    if not terms and not said:
+        return ""
     return f'{said}<div class="columns"><dl>{terms}</dl><div>{_time(facts)}</div></div>'
 
 
@@ -113,7 +115,7 @@ def _winner(facts: SearchFacts) -> str:
     cards = {
         "individual": winner.id,
         "fitness J": number(winner.fitness),
-        "validation loss": number(winner.loss),
+        "loss": number(winner.loss),
         "mean OKS": number(mean_oks_of(winner), 3),
         "parameters": count(winner.num_parameters),
         "multiply-adds": count(winner.num_macs),
@@ -125,7 +127,9 @@ def _winner(facts: SearchFacts) -> str:
         if value
     )
     return (
-        f'<div class="cards">{shown}</div><div class="columns"><div><h3>Genotype</h3>'
+        f'<div class="cards">{shown}</div><p class="note">Loss and OKS are measured on the persons '
+        "kept for fitness: a part of the training images on which nothing trains.</p>"
+        f'<div class="columns"><div><h3>Genotype</h3>'
         f"{_genes(winner, line[0])}</div><div><h3>Lineage</h3>{_lineage(line)}</div></div>"
     )
 
@@ -157,7 +161,7 @@ def _lineage(line: Sequence[Individual]) -> str:
         f'<span class="muted">J {number(one.fitness)} · {count(one.num_parameters)}</span></li>'
         for one in line
     )
-    return f'<ol class="line">{items}</ol>'
+    return f'<ol class="line" tabindex="0">{items}</ol>'
 
 
 def _pictures(pictures: Sequence[Picture]) -> str:
@@ -173,12 +177,12 @@ def _pictures(pictures: Sequence[Picture]) -> str:
 
 def _best(facts: SearchFacts) -> str:
     rows = best_table(facts, 15)
-    return table_html(rows, first="winner") if rows else f"<p>{sentence(NOT_YET)}</p>"
+    return table_html(rows, first="winner") if rows else ""
 
 
 def _progress(facts: SearchFacts, figures: Figures) -> str:
     if facts.winner is None:
-        return f"<p>{sentence(NOT_YET)}</p>"
+        return ""
     return (
         "<p>Children inherit their parent's weights and train on: part of what they gain is "
         "training alone. The clone, an unmutated copy of the best parent trained for the same "
@@ -207,7 +211,7 @@ def _trade_off(facts: SearchFacts, figures: Figures) -> str:
 
 
 def _tree(facts: SearchFacts, figures: Figures) -> str:
-    if not facts.individuals:
+    if len(facts.individuals) < 2:
         return ""
     total = len(facts.individuals)
     left_out = (
@@ -229,7 +233,8 @@ def _mutations(facts: SearchFacts, figures: Figures) -> str:
     return (
         "<p>The change of fitness that came with each kind of mutation: against the parent (which "
         "holds what training on gained) and against the clone of the generation (which does not). "
-        f"Negative is better.</p>{figures.html(effects_figure(facts), 'mutations')}{table_html(rows)}"
+        f"Negative is better.</p>{figures.html(effects_figure(facts), 'mutations')}"
+        f"{table_html(rows)}"
     )
 
 
@@ -251,8 +256,9 @@ def _next(facts: SearchFacts) -> str:
             f"its id, as in <code>{escape(other)}</code>.</p>"
         )
     if facts.state != "finished":
-        resume = shlex.join(["evopose", "evolve", facts.data or "DATA", "--resume", facts.folder])
-        said += f"<p>Should the search have been stopped, go on with</p><pre>{escape(resume)}</pre>"
+        again = ["evopose", "evolve", facts.data or "DATA", "--run", facts.folder, "--resume"]
+        command = escape(shlex.join(again))
+        said += f"<p>A search that was stopped goes on with</p><pre>{command}</pre>"
     if facts.config:
         resolved = json.dumps(facts.config, indent=1, sort_keys=True)
         said += (

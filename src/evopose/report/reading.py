@@ -92,7 +92,7 @@ def time_spent(individuals: Sequence[Individual], time: Json) -> dict[str, float
         "validation": validation,
         "attempts that failed": lost,
         "starting, inheriting, saving": other - lost,
-        "waiting for the last child": max(0.0, time["slot_seconds"] - time["attempt_seconds"]),
+        "waiting and coordinating": max(0.0, time["slot_seconds"] - time["attempt_seconds"]),
     }
     return {what: seconds for what, seconds in parts.items() if seconds > 0}
 

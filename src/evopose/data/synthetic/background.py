@@ -16,10 +16,10 @@ Colour = list[float]
 _TILE = 640
 
 
-def draw_background(rng: np.random.Generator, height: int, width: int) -> Image:
-    """Return a background (H, W, 3): a place, its clutter, texture, and more or less focus."""
+def draw_background(rng: np.random.Generator, height: int, width: int, horizon: int) -> Image:
+    """Return a background (H, W, 3): a place whose ground begins at the row `horizon`, its
+    clutter, texture, and more or less focus."""
     image = np.empty((height, width, 3), dtype=np.uint8)
-    horizon = int(height * rng.uniform(0.28, 0.72))
     places = list(PLACES.values())
     places[int(rng.random() * len(places))](rng, image, horizon)
     for _ in range(int(rng.random() ** 2 * 7)):
@@ -27,7 +27,7 @@ def draw_background(rng: np.random.Generator, height: int, width: int) -> Image:
     image = textured(rng, image, strength=rng.uniform(0.04, 0.28), zoom=rng.uniform(0.6, 2.0))
     if rng.random() < 0.6:
         sigma = rng.uniform(0.4, 2.5) * height / 256
-        image = cv2.GaussianBlur(image, (0, 0), sigma)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
     return image
 
 
@@ -37,8 +37,8 @@ def textured(rng: np.random.Generator, image: Image, *, strength: float, zoom: f
     rows, columns = (min(int(zoom * side), _TILE) for side in (height, width))
     top, left = (int(rng.random() * (_TILE - side + 1)) for side in (rows, columns))
     part = _clouds()[top : top + rows, left : left + columns]
-    part = cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
-    factor = cv2.convertScaleAbs(part, alpha=strength, beta=128 * (1 - strength))
+    stretched = cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)
+    factor = cv2.convertScaleAbs(stretched, alpha=strength, beta=128 * (1 - strength))
     return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128), dtype=np.uint8)
 
 
@@ -51,7 +51,7 @@ def _clouds() -> Image:
         noise = rng.standard_normal((cells, cells)).astype(np.float32)
         total += weight * cv2.resize(noise, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
     total = 128 + 50 * (total - total.mean()) / total.std()
-    return total.clip(0, 255).astype(np.uint8)
+    return np.asarray(total.clip(0, 255), dtype=np.uint8)
 
 
 def _gradient(image: Image, top: int, bottom: int, one: Array, two: Array) -> None:
@@ -140,7 +140,8 @@ def _court(rng: np.random.Generator, image: Image, horizon: int) -> None:
     _gradient(image, horizon, height, 0.9 * colour, colour)
     for _ in range(int(rng.random() * 4)):
         ends = (rng.random((2, 2)) * (width, height - horizon) + (0, horizon)).astype(int)
-        cv2.line(image, *ends.tolist(), (235.0, 235.0, 230.0), max(height // 100, 1), cv2.LINE_AA)
+        start, end = ends.tolist()
+        cv2.line(image, start, end, (235.0, 235.0, 230.0), max(height // 100, 1), cv2.LINE_AA)
 
 
 def _studio(rng: np.random.Generator, image: Image, horizon: int) -> None:

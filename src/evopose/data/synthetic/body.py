@@ -22,7 +22,7 @@ _LEVELS = [np.array(level) for level in ([1, 9, 10], [2, 3, 4, 11, 12], [5, 6, 1
 _SPINE = 0.35
 """Where the chest turns on the pelvis, as a share of the way from hips to shoulders."""
 
-EYE, NOSE, EAR = (0.41, 0.0, 0.93), (0.0, -0.17, 1.22), (0.98, -0.06, -0.05)
+EYE, NOSE, EAR = (0.41, 0.0, 0.93), (0.0, -0.13, 1.22), (0.98, -0.06, -0.05)
 """Points of the face from the head's centre, in half widths, heights and half depths (left)."""
 
 

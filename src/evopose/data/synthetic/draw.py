@@ -20,7 +20,8 @@ Canvas = NDArray[np.uint8]
 PARTS = 20
 NOBODY = 255
 
-_SHIFT = 3
+_SHIFT = 3  # corners are given in eighths of a canvas pixel
+_UNIT = 1 << _SHIFT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,29 +49,40 @@ def project(points: Array, distance: float) -> Array:
 
 
 def draw_figure(
-    canvas: Canvas, figure: Figure, light: Light, *, distance: float, scale: float,
-    offset: Array, number: int,
+    canvas: Canvas,
+    figure: Figure,
+    light: Light,
+    *,
+    distance: float,
+    scale: float,
+    offset: Array,
+    number: int,
 ) -> None:
     """Draw `figure` as the scene's person `number`, at `scale` pixels a stature from `offset`."""
 
     def to_canvas(points: Array) -> NDArray[np.int32]:
         pixels = 2 * (project(points, distance) * scale + offset) + 0.5
-        return np.rint(pixels.clip(-4000, 4000) * (1 << _SHIFT)).astype(np.int32)
+        fixed: NDArray[np.int32] = np.rint(pixels.clip(-4000, 4000) * _UNIT).astype(np.int32)
+        return fixed
 
     points, face = to_canvas(figure.points), to_canvas(figure.face)
     quads = points[figure.corners]
     seen = np.flatnonzero(figure.two_sided | (_turn(quads) > 0))
     seen_face = np.flatnonzero(figure.face_two_sided | (_turn(face[:, ::2]) > 0))
-    rgb = np.concatenate([
-        _lit(figure.normals[seen], figure.colours[seen], light),
-        _lit(_normals(figure.face[seen_face, ::2]), figure.face_colours[seen_face], light),
-    ])
+    rgb = np.concatenate(
+        [
+            _lit(figure.normals[seen], figure.colours[seen], light),
+            _lit(_normals(figure.face[seen_face, ::2]), figure.face_colours[seen_face], light),
+        ]
+    )
     parts = np.concatenate([figure.parts[seen], figure.face_parts[seen_face]])
     fills = np.column_stack([rgb, number * PARTS + parts]).tolist()
-    depth = np.concatenate([
-        figure.points[:, 2][figure.corners[seen]] @ np.full(4, 0.25),
-        figure.face[seen_face, :, 2].mean(axis=1) - figure.face_nearer[seen_face],
-    ])
+    depth = np.concatenate(
+        [
+            figure.points[:, 2][figure.corners[seen]] @ np.full(4, 0.25),
+            figure.face[seen_face, :, 2].mean(axis=1) - figure.face_nearer[seen_face],
+        ]
+    )
     polygons = [*quads[seen], *face[seen_face]]
     fill, line = cv2.fillConvexPoly, cv2.LINE_8
     for i in np.argsort(-depth, kind="stable").tolist():
@@ -93,8 +105,8 @@ def _normals(quads: Array) -> Array:
 
 def _lit(normals: Array, colours: Array, light: Light) -> Array:
     """Return the colours (N, 3) of surfaces that face along `normals` (N, 3) under `light`."""
-    normals = normals * np.where(normals[:, 2:] > 0.2, -1.0, 1.0)  # insides, seen from behind
     unit = normals / (np.sqrt((normals * normals).sum(axis=1, keepdims=True)) + 1e-12)
+    unit *= np.where(unit[:, 2:] > 0.3, -1.0, 1.0)  # the inside of a thin thing
     towards = ((unit @ light.direction + 0.2) / 1.2).clip(0, 1)[:, None]
     sky = (0.75 - 0.25 * unit[:, 1])[:, None]
     edge = (0.72 + 0.28 * np.sqrt((-unit[:, 2]).clip(0, 1)))[:, None]
@@ -123,7 +135,7 @@ def visibility(canvas: Canvas, keypoints: Array, figure: Figure, number: int) ->
     out = np.zeros(17, dtype=np.int64)
     base = number * PARTS
     for k, (x, y) in enumerate(keypoints.tolist()):
-        if not (-0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5):
+        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
             continue
         column, row = round(2 * x + 0.5), round(2 * y + 0.5)
         around = canvas[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2, 3]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from evopose.data.synthetic.body import EAR, EYE, HEAD, NOSE, Array, Build, Joints, head_frame
-from evopose.data.synthetic.mesh import PART_HAIR, PART_HEAD, SKULL
+from evopose.data.synthetic.mesh import PART_HAIR, PART_HEAD, SKULL, Flags
 from evopose.data.synthetic.outfit import Outfit
 
 _PROFILE = np.array(SKULL)[::-1]
@@ -36,7 +36,7 @@ def _brim() -> Array:
 
 
 _BRIDGE, _TIP = (0.0, 0.03, 1.0), NOSE
-_LEFT_WING, _RIGHT_WING = (0.19, -0.2, 0.98), (-0.19, -0.2, 0.98)
+_LEFT_WING, _RIGHT_WING = (0.19, -0.17, 0.98), (-0.19, -0.17, 0.98)
 
 FEATURES: tuple[tuple[str, float, Array], ...] = (
     ("skin", 0.0, _ear(1.0)),
@@ -79,7 +79,7 @@ def face_polygons(build: Build, joints: Joints) -> Array:
     return np.asarray(local @ joints.rotation[HEAD].T + joints.position[HEAD])
 
 
-def face_colours(outfit: Outfit) -> tuple[Array, Array]:
+def face_colours(outfit: Outfit) -> tuple[Array, Flags]:
     """Return the features' colours (F, 3) and which of them exist (F,)."""
     skin = outfit.skin
     brow = 0.8 * outfit.hair if outfit.hair[0] < 140 else 0.6 * outfit.hair

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evopose.data.synthetic.body import HEAD, PELVIS, Array, articulate, keypoints_3d, sample_build
 from evopose.data.synthetic.face import (
@@ -19,16 +18,16 @@ from evopose.data.synthetic.mesh import (
     PART_SKIRT,
     SEGMENTS,
     TEMPLATES,
+    Flags,
+    Indices,
     skirt_vertices,
     vertices,
 )
-from evopose.data.synthetic.outfit import paint, sample_outfit
+from evopose.data.synthetic.outfit import sample_outfit
+from evopose.data.synthetic.paint import paint
 from evopose.data.synthetic.pose import Pose
 
 SKIRT_ROWS = 6
-
-Indices = NDArray[np.intp]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,10 @@ patch shows) or a multiple of 16 (each patch is cut into equal parts).
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.synthetic.body import (
     CHEST,
@@ -29,6 +31,8 @@ from evopose.data.synthetic.body import (
 SEGMENTS = 16
 
 Ring = tuple[float, ...]
+Indices = NDArray[np.intp]
+Flags = NDArray[np.bool_]
 TRUNK: dict[bool, tuple[Ring, ...]] = {
     False: (
         (1.38, 0.026, 0.029, 0.016), (1.26, 0.030, 0.032, 0.009), (1.17, 0.032, 0.032, 0.003),
@@ -63,7 +67,8 @@ LIMBS: dict[int, tuple[Ring, ...]] = {
     ),
     HAND: (
         (-0.05, 0.011, 0.014, 0), (0.15, 0.012, 0.019, 0), (0.4, 0.0125, 0.023, 0),
-        (0.58, 0.011, 0.022, 0), (0.82, 0.009, 0.018, 0), (0.95, 0.006, 0.011, 0), (0.98, 0.0, 0.0, 0),
+        (0.58, 0.011, 0.022, 0), (0.82, 0.009, 0.018, 0), (0.95, 0.006, 0.011, 0),
+        (0.98, 0.0, 0.0, 0),
     ),
     THIGH: (
         (-0.17, 0.020, 0.025, 0), (-0.08, 0.043, 0.049, -0.003), (0.08, 0.052, 0.056, -0.004),
@@ -115,9 +120,9 @@ class Template:
 
     rings: Array
     """(R, 2, 4): upper and lower ring of each row: height, half width, half depth, front."""
-    bone: Array
-    part: Array
-    tube: Array
+    bone: Indices
+    part: Indices
+    tube: Indices
     """(R,) each: the bone that carries the row, what it counts as, and the tube it belongs to."""
     along: Array
     """(R,) how far along the limb: 0 to 1 on the first bone, 1 to 2 on the second, 2 up beyond;
@@ -132,7 +137,7 @@ def _template(feminine: bool) -> Template:
     rings, bones, parts, numbers, along = [], [], [], [], []
     for number, (bone, part, tube) in enumerate(tubes):
         start = {FOREARM: 1, SHANK: 1, HAND: 2, FOOT: 2}.get(bone - (bone + 1) % 2, 0)
-        for upper, lower in zip(tube[:-1], tube[1:], strict=True):
+        for upper, lower in pairwise(tube):
             rings.append((upper, lower))
             bones.append(bone)
             parts.append(part)
@@ -168,7 +173,7 @@ def vertices(build: Build, joints: Joints, thickness: Array, sides: int) -> Arra
     a, b = a + added, b + added
     phi = _around(sides)
     count = len(y)
-    local = np.empty((count, 2, sides, 3))
+    local = np.empty((count, 2, len(phi), 3))
     local[..., 0] = a[..., None] * np.sin(phi)
     local[..., 1] = y[..., None]
     local[..., 2] = b[..., None] * np.cos(phi) + z[..., None]
@@ -177,15 +182,15 @@ def vertices(build: Build, joints: Joints, thickness: Array, sides: int) -> Arra
     for side, sign in ((0, -1.0), (1, 1.0)):  # COCO's hip lies a little outside the joint
         top = template.bone == THIGH + side
         local[top, ..., 0] += sign * 0.012 * (1 - template.rings[top, :, :1].clip(0, 1))
-    flat = local.reshape(count, 2 * sides, 3)
+    flat = local.reshape(count, 2 * len(phi), 3)
     out = flat @ joints.rotation[template.bone].transpose(0, 2, 1)
     out += joints.position[template.bone][:, None]
     share = ((y[:TRUNK_ROWS] / build.torso - 0.1) / 0.6).clip(0, 1)
-    share = np.repeat(share, sides, axis=1)[..., None]
+    share = np.repeat(share, len(phi), axis=1)[..., None]
     raised = flat[:TRUNK_ROWS] - (0.0, spine_offset(build), 0.0)
     chest = raised @ joints.rotation[CHEST].T + joints.position[CHEST]
     out[:TRUNK_ROWS] += share * (chest - out[:TRUNK_ROWS])
-    return out.reshape(count, 2, sides, 3)
+    return np.asarray(out.reshape(count, 2, len(phi), 3))
 
 
 def _scales(build: Build) -> Array:
@@ -205,7 +210,8 @@ def _scales(build: Build) -> Array:
 
 
 def skirt_vertices(build: Build, joints: Joints, rows: Array, sides: int) -> Array:
-    """Return (R, 2, sides, 3) of a skirt, for the rows' `rows` (R, 2): shares of the thighs' length.
+    """Return (R, 2, sides, 3) of a skirt whose rows begin and end at `rows` (R, 2), shares of the
+    thighs' length.
 
     The cloth hangs around both thighs, whatever they do.
     """
@@ -225,4 +231,4 @@ def skirt_vertices(build: Build, joints: Joints, rows: Array, sides: int) -> Arr
     deep = front * (0.030 * build.belly + loose + 0.25 * (width - build.hip).clip(0, 1))
     phi = _around(sides)[:, None]
     ring = across[:, None] * np.sin(phi) + deep[:, None] * np.cos(phi)
-    return (middle[:, None] + ring).reshape(len(rows), 2, len(phi), 3)
+    return np.asarray((middle[:, None] + ring).reshape(len(rows), 2, len(phi), 3))

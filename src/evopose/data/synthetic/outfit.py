@@ -1,20 +1,11 @@
-"""What a person wears and looks like: skin, hair, clothes, and the colours they give the mesh."""
+"""What a person wears and looks like: skin, hair and clothes."""
 
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from evopose.data.synthetic.body import FOOT, FOREARM, HAND, SHANK, THIGH, UPPER_ARM, Array, Build
-from evopose.data.synthetic.mesh import (
-    PART_HAIR,
-    PART_HEAD,
-    PART_TRUNK,
-    SCALP,
-    SEGMENTS,
-    TEMPLATES,
-    TRUNK_ROWS,
-)
+from evopose.data.synthetic.body import Array, Build
 
 T = TypeVar("T")
 
@@ -31,30 +22,17 @@ NEUTRALS = np.array([
     (30, 40, 72), (52, 74, 116), (84, 112, 156), (120, 96, 70), (178, 154, 118), (74, 82, 56),
 ], dtype=float)  # fmt: skip
 
-HAIR_OPEN: dict[str, tuple[float, ...]] = {
-    "short": (0, 0, 0, 48, 74, 115, 130, 150, 180, 180, 180),
-    "fringe": (0, 0, 0, 0, 62, 115, 130, 150, 180, 180, 180),
-    "bob": (0, 0, 0, 46, 62, 68, 74, 82, 90, 180, 180),
-    "long": (0, 0, 0, 42, 60, 66, 72, 80, 90, 96, 104),
-    "tail": (0, 0, 0, 46, 74, 110, 130, 150, 165, 167, 170),
-    "veil": (0, 0, 0, 0, 48, 52, 54, 50, 0, 0, 0),
-    "thin": (180, 180, 180, 110, 88, 115, 130, 150, 180, 180, 180),
-    "none": (180,) * 11,
-}
-"""Style -> for each row of `SCALP`, the angle from the front within which the face shows."""
-_STYLES = {
+_STYLES: dict[bool, tuple[str, ...]] = {
     False: ("short", "short", "short", "short", "fringe", "fringe", "thin", "none", "tail"),
     True: ("long", "long", "bob", "bob", "tail", "tail", "short", "fringe", "veil"),
 }
-_AWAY_FROM_FRONT = np.abs((np.arange(SEGMENTS) * 360 / SEGMENTS + 180) % 360 - 180)
-"""(S,) degrees from the front to the middle of each quad."""
-
 _PATTERNS = ("plain",) * 9 + ("bands", "bands", "pinstripe", "check", "yoke", "print", "print")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outfit:
-    """One person's looks; colours are RGB (3,) from 0 to 255, lengths in limbs (`Template.along`)."""
+    """One person's looks. Colours are RGB (3,) from 0 to 255; lengths count limbs, as
+    `Template.along` does."""
 
     skin: Array
     hair: Array
@@ -128,95 +106,13 @@ def sample_outfit(rng: np.random.Generator, build: Build) -> Outfit:
     )
 
 
-def paint(outfit: Outfit, build: Build, rng: np.random.Generator) -> tuple[Array, Array, Array]:
-    """Return the rows' colours (R, S, 3), what clothes add (R,) and which quads exist (R, S)."""
-    template = TEMPLATES[build.feminine]
-    part, along = template.part, template.along
-    colour = np.empty((len(part), SEGMENTS, 3))
-    colour[:] = outfit.skin
-    thick, exists = np.zeros(len(part)), np.ones((len(part), SEGMENTS), dtype=bool)
-
-    def limb(bone: int) -> Array:
-        return (part == bone) | (part == bone + 1)
-
-    arms = (limb(UPPER_ARM) | limb(FOREARM)) & (along < outfit.sleeve)
-    legs = (limb(THIGH) | limb(SHANK)) & (along < outfit.leg_length)
-    trunk = np.flatnonzero(part == PART_TRUNK)
-    hem = len(trunk) - 5 + outfit.tail
-    shirt = np.concatenate([trunk[outfit.neckline : hem], np.flatnonzero(arms)])
-    hips = trunk[hem:]
-    _paint_top(colour, outfit, shirt, arms)
-    colour[hips] = outfit.skirt_colour if outfit.skirt else outfit.legs
-    exists[limb(THIGH) & (along < outfit.skirt - 0.1)] = False  # the skirt hides them
-    colour[legs] = outfit.legs
-    if outfit.side_stripe:
-        for bone, quad in ((THIGH, 4), (THIGH + 1, 12), (SHANK, 4), (SHANK + 1, 12)):
-            colour[legs & (part == bone), quad] = outfit.top_second
-    if outfit.belt and not outfit.tail:
-        colour[hips[0]] = 0.4 * outfit.shoes
-    thick[shirt], thick[legs] = outfit.looseness
-    thick[hips] = 0.5 * outfit.looseness[1]
-    thick[trunk[hem - outfit.tail : hem]] += 0.009
-    if outfit.jacket is not None:
-        thick[shirt] += 0.006
-    if outfit.socks is not None:
-        colour[limb(SHANK) & (along >= max(outfit.leg_length, 1.7))] = outfit.socks
-    feet = limb(FOOT)
-    colour[feet], thick[feet] = outfit.shoes, 0.002
-    colour[np.ix_(np.flatnonzero(feet), [6, 7, 8, 9, 10])] = outfit.soles
-    cloth = (part != PART_HEAD) & (part != PART_HAIR) & ~limb(HAND)
-    grain = rng.standard_normal((len(part), SEGMENTS, 1))
-    colour *= 1.0 + grain * np.where(cloth, 0.014, 0.006)[:, None, None]
-    _paint_head(colour, thick, exists, outfit, part, grain)
-    return colour.clip(0, 255), thick, exists
-
-
-def _paint_top(colour: Array, outfit: Outfit, shirt: Array, arms: Array) -> None:
-    colour[shirt] = outfit.top
-    second, trunk = outfit.top_second, shirt[shirt < TRUNK_ROWS]
-    if outfit.pattern == "bands":
-        colour[trunk[::2]] = second
-        colour[np.flatnonzero(arms)[::2]] = second
-    elif outfit.pattern == "pinstripe":
-        colour[shirt, ::2] = 0.6 * outfit.top + 0.4 * second
-    elif outfit.pattern == "check":
-        colour[shirt[::2], ::2] = colour[shirt[1::2], 1::2] = 0.35 * outfit.top + 0.65 * second
-    elif outfit.pattern == "yoke":
-        colour[trunk[:5]] = second
-        colour[arms] = second
-    elif outfit.pattern == "print":
-        colour[np.ix_(trunk[5:8], [15, 0, 1])] = second
-    if outfit.jacket is not None:
-        colour[np.ix_(trunk, np.arange(2, SEGMENTS - 1))] = outfit.jacket
-        colour[arms] = outfit.jacket
-
-
-def _paint_head(
-    colour: Array, thick: Array, exists: Array, outfit: Outfit, part: Array, grain: Array
-) -> None:
-    hair, head = np.flatnonzero(part == PART_HAIR), np.flatnonzero(part == PART_HEAD)
-    opening = np.array(HAIR_OPEN[outfit.hair_style])[:, None]
-    if outfit.hair_style == "veil":
-        thick[hair[6:]] = 0.012
-    exists[hair] = _AWAY_FROM_FRONT >= np.where(opening == 0, -1, opening)
-    colour[hair] = outfit.hair * (1.0 + 0.12 * grain[hair[0]] + 0.05 * grain[hair])
-    if outfit.headwear is not None:
-        rows = hair if outfit.hair_style == "veil" else hair[:4]
-        colour[rows] = outfit.headwear * (1.0 + 0.05 * grain[rows])
-        if outfit.hair_style != "veil":
-            exists[rows] = True
-    if outfit.beard:
-        chin = np.ix_(head[-3:], np.flatnonzero(_AWAY_FROM_FRONT < 100))
-        colour[chin] = 0.6 * outfit.hair + 0.4 * outfit.skin
-
-
 def _pick(values: tuple[T, ...], u: float) -> T:
     return values[int(u * len(values))]
 
 
 def _neutral(rng: np.random.Generator) -> Array:
     row = NEUTRALS[int(rng.random() * len(NEUTRALS))]
-    return (row + 10 * rng.standard_normal(3)).clip(8, 248)
+    return np.asarray((row + 10 * rng.standard_normal(3)).clip(8, 248))
 
 
 def _cloth(rng: np.random.Generator) -> Array:
@@ -226,6 +122,3 @@ def _cloth(rng: np.random.Generator) -> Array:
     hue, saturation, value = rng.random() * 6, 0.35 + 0.6 * rng.random(), 60 + 190 * rng.random()
     wheel = (np.abs((hue + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1).clip(0, 1)
     return np.asarray(value * (1 - saturation * (1 - wheel)))
-
-
-assert all(len(row) == len(SCALP) - 1 for row in HAIR_OPEN.values())

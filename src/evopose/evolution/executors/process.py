@@ -68,16 +68,12 @@ class ProcessExecutor:
         assert slot not in self._running, f"slot {slot} is not free"
         log = Path(job.get("log") or self._scratch / f"{slot}.jsonl")
         offset = log.stat().st_size if log.exists() else 0
-        pool = self._pools[slot]
-        if pool is None:
-            pool = self._pools[slot] = ProcessPoolExecutor(
-                max_workers=1, initializer=_start, initargs=self._initargs, env=self._environment
-            )
+        work = (_work, slot, json.dumps(job), str(log))
         try:
-            future = pool.submit(_work, slot, json.dumps(job), str(log))
-        except BrokenProcessPool as error:  # its worker died between two jobs
-            future = Future()
-            future.set_exception(error)
+            future = self._pool(slot).submit(*work)
+        except BrokenProcessPool:  # its worker died while it had nothing to do
+            self.kill(slot)
+            future = self._pool(slot).submit(*work)
         self._running[slot] = _Running(future=future, log=log, offset=offset)
 
     def poll(self, timeout: float, tell: Callable[[Event], None]) -> None:
@@ -104,6 +100,14 @@ class ProcessExecutor:
         for slot in range(self.slots):
             self.kill(slot)
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _pool(self, slot: int) -> ProcessPoolExecutor:
+        pool = self._pools[slot]
+        if pool is None:
+            pool = self._pools[slot] = ProcessPoolExecutor(
+                max_workers=1, initializer=_start, initargs=self._initargs, env=self._environment
+            )
+        return pool
 
     def _end(self, slot: int, future: "Future[Event]") -> Event:
         try:
