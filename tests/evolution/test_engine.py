@@ -124,7 +124,10 @@ def test_the_time_outside_jobs_is_told(store):
     assert spent["busy_seconds"] >= 17 * 0.05
     assert spent["wall_seconds"] == spent["slot_seconds"] >= spent["attempt_seconds"]
     assert spent["lost_seconds"] == 0
-    assert 0 < spent["idle_share"] < spent["overhead_share"] < 0.5
+    assert spent["idle_share"] < 1e-6  # one slot waits for no other
+    parts = spent["busy_seconds"] + spent["overhead_share"] * spent["slot_seconds"]
+    assert parts == pytest.approx(spent["slot_seconds"])
+    assert 0 < spent["overhead_share"] < 0.5
 
 
 # Ends

@@ -1,45 +1,68 @@
 """Where the time of a search went."""
 
+from evopose.evolution.individual import Attempt
 from evopose.evolution.store import Store
 
 
 def overhead(store: Store) -> dict[str, float]:
-    """Return how much of a search's time was not spent in jobs, and where it went.
+    """Return how much of a search's time was not spent on training, and where it went.
 
     - `wall_seconds`: from the first proposal to the last end of an attempt, without the time
       between sessions.
-    - `slot_seconds`: that, times the slots of each session.
+    - `slot_seconds`: that, times the slots of each session; while the ancestor is trained there is
+      work for one slot alone, and one is counted.
     - `attempt_seconds`: slot-seconds within attempts, whatever came of them.
     - `busy_seconds`: slot-seconds that jobs which gave a result say they spent at their own work
       (all of the attempt where a job does not say).
     - `lost_seconds`: slot-seconds within attempts that gave no result.
-    - `idle_share`: share of the slot-seconds in no attempt: slots that wait for the generation's
-      last child, and the coordinator's own work.
-    - `overhead_share`: share of the slot-seconds that is neither busy nor lost.
+    - `idle_share`: share of the slot-seconds in which a slot waited for the last of its generation
+      in another one.
+    - `overhead_share`: share of the slot-seconds that was neither busy, lost nor idle: starting,
+      inheriting and saving in attempts, and all time in which no attempt ran.
     """
     attempts = [a for a in store.attempts() if a.ended_at is not None]
-    begin = min((one.created_at for one in store.individuals(generation=0)), default=0.0)
-    end = max((a.ended_at for a in attempts if a.ended_at is not None), default=begin)
-    wall = slot = 0.0
+    first = store.individuals(generation=0)
+    begin = min((one.created_at for one in first), default=0.0)
+    end = max((_end(a) for a in attempts), default=begin)
+    wall = slot = gaps = 0.0
     for session in store.sessions():
-        seconds = max(0.0, min(session["seen_at"], end) - max(session["started_at"], begin))
-        wall += seconds
-        slot += seconds * session["slots"]
-    held = busy = lost = 0.0
-    for attempt in attempts:
-        assert attempt.ended_at is not None
-        seconds = attempt.ended_at - attempt.started_at
-        held += seconds
-        if attempt.outcome != "done":
-            lost += seconds
-        else:
-            busy += seconds if attempt.busy_seconds is None else attempt.busy_seconds
+        since = max(session["started_at"], begin)
+        until = max(since, min(session["seen_at"], end))
+        covered = _covered(attempts, since, until)
+        alone = _covered([a for a in attempts if a.individual_id == "0"], since, until)
+        wall += until - since
+        slot += (until - since) * session["slots"] - alone * (session["slots"] - 1)
+        gaps += (until - since - covered) * session["slots"]
+    held = sum(_end(a) - a.started_at for a in attempts)
+    lost = sum(_end(a) - a.started_at for a in attempts if a.outcome != "done")
+    busy = sum(
+        _end(a) - a.started_at if a.busy_seconds is None else a.busy_seconds
+        for a in attempts
+        if a.outcome == "done"
+    )
+    own = held - lost - busy + gaps
     return {
         "wall_seconds": wall,
         "slot_seconds": slot,
         "attempt_seconds": held,
         "busy_seconds": busy,
         "lost_seconds": lost,
-        "idle_share": 1 - held / slot if slot else 0.0,
-        "overhead_share": 1 - (busy + lost) / slot if slot else 0.0,
+        "idle_share": max(0.0, slot - held - gaps) / slot if slot else 0.0,
+        "overhead_share": own / slot if slot else 0.0,
     }
+
+
+def _end(attempt: Attempt) -> float:
+    assert attempt.ended_at is not None
+    return attempt.ended_at
+
+
+def _covered(attempts: list[Attempt], since: float, until: float) -> float:
+    """Return the seconds between `since` and `until` in which at least one attempt ran."""
+    covered, reached = 0.0, since
+    for attempt in sorted(attempts, key=lambda a: a.started_at):
+        start, stop = max(attempt.started_at, reached), min(_end(attempt), until)
+        if stop > start:
+            covered += stop - start
+            reached = stop
+    return covered

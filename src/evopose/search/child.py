@@ -78,6 +78,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     blob = BlobStore(Path(job["blobs"])).put(
         model_bytes(net, describe(net, skeleton, training, config, job, outcome))
     )
+    seconds = time.monotonic() - begun
     busy = sum(r.train_seconds + r.val_seconds for r in outcome.history)
     return inherited | {
         "blob": blob,
@@ -86,8 +87,8 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
         "best_epoch": outcome.best.epoch,
         "history": [vars(record) for record in outcome.history],
         "samples": sum(record.samples for record in outcome.history),
-        "busy_seconds": busy,
-        "seconds": time.monotonic() - begun,
+        "busy_seconds": min(busy, seconds),  # a resumed one's history began in an earlier attempt
+        "seconds": seconds,
         "pid": os.getpid(),
     }
 

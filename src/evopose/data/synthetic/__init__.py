@@ -1,7 +1,6 @@
 """Synthetic people, drawn by seed, with true keypoints: figures, scenes, datasets."""
 
 from evopose.data.synthetic.coco import (
-    SYNTHETIC_VERSION,
     split_of,
     synthetic_dataset,
     write_synthetic,
@@ -9,7 +8,6 @@ from evopose.data.synthetic.coco import (
 from evopose.data.synthetic.scene import Person, Scene, SceneConfig, draw_scene
 
 __all__ = [
-    "SYNTHETIC_VERSION",
     "Person",
     "Scene",
     "SceneConfig",

@@ -14,9 +14,6 @@ from evopose.data.synthetic.scene import Person, Scene, SceneConfig, draw_scene
 from evopose.errors import DataError
 from evopose.skeleton import COCO_PERSON
 
-SYNTHETIC_VERSION = 1
-"""Goes up whenever the same seed draws other pictures or labels; part of a cache's key."""
-
 SPLITS = ("train", "val", "test")
 _JPEG = [cv2.IMWRITE_JPEG_QUALITY, 92]
 
@@ -67,14 +64,17 @@ def write_synthetic(
 ) -> Path:
     """Return `folder`, filled with at least `count` persons in `evopose`'s dataset layout.
 
-    `annotations/person_keypoints_{train,val,test}.json` and JPEG files in `images/`. The folder
-    appears when it is complete, or not at all. `on_progress(done, total)` counts persons.
+    `annotations/person_keypoints_{train,val,test}.json` and JPEG files in `images/`, drawn beside
+    the folder and moved there when complete. `on_progress(done, total)` counts persons.
 
-    Raises: DataError if the folder exists already, or cannot be written.
+    Raises: DataError if the folder holds something already, or cannot be written.
     """
     folder = Path(folder)
-    if folder.exists():
-        raise DataError(f"{folder} exists already; name a new folder, or delete it first")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(
+            f"expected a new or an empty folder for synthetic people, but {folder} holds something "
+            "already; name another one, or empty it"
+        )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -83,8 +83,9 @@ def write_synthetic(
     try:
         _fill(work, count, seed, config, on_progress or (lambda done, total: None))
         work.chmod(0o755)
-        if not folder.exists():  # another process may have drawn the same meanwhile
-            work.replace(folder)
+        if folder.exists():
+            folder.rmdir()
+        work.replace(folder)
     except OSError as error:
         raise DataError(f"cannot write synthetic people to {folder}: {error}") from error
     finally:
@@ -129,11 +130,7 @@ def _document(split: str, seed: int) -> dict[str, Any]:
         "keypoints": list(COCO_PERSON.keypoints),
         "skeleton": [[a + 1, b + 1] for a, b in COCO_PERSON.limbs],
     }
-    info = {
-        "description": f"evopose synthetic people, {split}",
-        "version": str(SYNTHETIC_VERSION),
-        "seed": seed,
-    }
+    info = {"description": f"evopose synthetic people, {split}", "seed": seed}
     return {"info": info, "images": [], "annotations": [], "categories": [category]}
 
 
