@@ -116,7 +116,7 @@ def plan_search(
         on_progress=on_data,
     )  # fmt: skip
     prepared = prepare_data(splits, config, on_progress=on_data)
-    speed = measure_throughput(config, chosen.compute, num_keypoints=len(prepared.skeleton))
+    speed = measure_throughput(config, chosen, num_keypoints=len(prepared.skeleton))
     cost = estimate(
         config,
         speed,

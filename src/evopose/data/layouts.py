@@ -108,9 +108,17 @@ def _synthetic(argument: str, seed: int, on_progress: Progress | None) -> Path:
     count = int(argument or SYNTHETIC_COUNT)
     code = sorted(Path(str(synthetic.__file__)).parent.glob("*.py"))
     version = hashlib.sha256(b"".join(f.read_bytes() for f in code)).hexdigest()[:12]
+
+    def draw(folder: Path) -> None:
+        def told(done: int, total: int) -> None:
+            if on_progress:
+                on_progress("synthetic people", done, total)
+
+        synthetic.write_synthetic(folder, count, seed, on_progress=told)
+
     return build_once(
         cache_home() / "synthetic" / f"{count}-seed{seed}-{version}",
-        lambda folder: synthetic.write_synthetic(folder, count, seed, on_progress=on_progress),
+        draw,
         usable=lambda folder: True,
     )
 

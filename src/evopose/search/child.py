@@ -28,6 +28,7 @@ from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
 from evopose.training.batch_norm import reestimate_batch_norm
+from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
@@ -59,11 +60,11 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
     encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = Path(job["work"]) / "checkpoint.pt"
-    inherited: dict[str, Any] = {}
+    told = Path(job["log"]).with_suffix(".transfer.json")
     if not checkpoint.exists() and job["start_from"]:
         heartbeat(phase="inherit")
         report = inherit(net, job["start_from"], config, train, encoder, compute, training)
-        inherited = {"transfer": json.loads(report.to_json())}
+        write_atomically(told, report.to_json().encode())
     timed = _Throttled(heartbeat)
     outcome = fit(
         net,
@@ -80,6 +81,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     )
     seconds = time.monotonic() - begun
     busy = sum(r.train_seconds + r.val_seconds for r in outcome.history)
+    inherited = {"transfer": transfer_summary(told)} if job["start_from"] else {}
     return inherited | {
         "blob": blob,
         "loss": outcome.best.val_loss,
@@ -120,6 +122,12 @@ def inherit(
                 net, _inputs(train, training, config.batch_norm_batches, encoder, fabric.device)
             )
     return report
+
+
+def transfer_summary(told: Path) -> dict[str, Any]:
+    """Return what a transfer's report says in sum; its rows, a tensor each, stay in the file."""
+    report: dict[str, Any] = json.loads(told.read_text())
+    return {name: value for name, value in report.items() if name not in ("columns", "tensors")}
 
 
 def _inputs(

@@ -1,14 +1,19 @@
 """What a search will cost, said before it starts: trainings, hours, disk, memory."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import psutil
 import torch
 
+from evopose.errors import ConfigError
+from evopose.evolution.executors import ProcessExecutor
+from evopose.evolution.jobs import Event, Heartbeat, Job
 from evopose.models.evopose2d import build_evopose2d
 from evopose.models.evopose2d_plan import Complexity, plan_complexity
 from evopose.search.config import SearchConfig
+from evopose.search.session import Workers
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
@@ -19,7 +24,7 @@ class Throughput:
     """How fast the ancestor trains here, and what it needs; measured, not looked up."""
 
     images_per_second: float
-    """Of one worker, training."""
+    """Of one worker, in training, while all of them train."""
     memory_bytes: int
     """Of one worker, the whole process."""
     complexity: Complexity
@@ -42,13 +47,53 @@ class Estimate:
 
 
 def measure_throughput(
-    config: SearchConfig, compute: Compute, *, num_keypoints: int, seconds: float = 3.0
+    config: SearchConfig, workers: Workers, *, num_keypoints: int, seconds: float = 3.0
 ) -> Throughput:
-    """Return how fast one worker trains the ancestor, by doing it for about `seconds`."""
-    prepare(compute)
-    training = config.ancestor_training
+    """Return how fast each worker trains the ancestor while all of them do, by letting them.
+
+    The workers are processes of their own, as in the search: cores share caches and memory, so
+    that two workers are less than twice as fast as one.
+    """
+    job = {
+        "function": "evopose.search.estimate:measure_job",
+        "config": config.to_json(),
+        "compute": asdict(workers.compute),
+        "num_keypoints": num_keypoints,
+        "seconds": seconds,
+    }
+    found: list[dict[str, Any]] = []
+
+    def tell(event: Event) -> None:
+        if event.kind in ("failed", "lost"):
+            raise ConfigError(
+                f"the ancestor cannot be trained here: {event.data['message']}. A smaller "
+                "--batch-size, --input-size or --workers may help"
+            )
+        if event.kind == "done":
+            found.append(event.data)
+
+    executor = ProcessExecutor(slots=workers.count)
+    try:
+        for slot in range(workers.count):
+            executor.submit(slot, job)
+        while len(found) < workers.count:
+            executor.poll(0.1, tell)
+    finally:
+        executor.close()
     options = config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
-    net = build_evopose2d(options)
+    return Throughput(
+        images_per_second=sum(one["images_per_second"] for one in found) / len(found),
+        memory_bytes=max(one["memory_bytes"] for one in found),
+        complexity=plan_complexity(options),
+    )
+
+
+def measure_job(job: Job, heartbeat: Heartbeat) -> dict[str, float]:
+    """Return images per second and bytes of memory of training the ancestor in this process."""
+    config, compute = SearchConfig.from_json(job["config"]), Compute(**job["compute"])
+    prepare(compute)
+    training, num_keypoints = config.ancestor_training, job["num_keypoints"]
+    net = build_evopose2d(config.evopose2d(config.ancestor, num_keypoints=num_keypoints))
     fabric = make_fabric(compute)
     place(net, fabric.device)
     run, optimizer = fabric.setup(net, make_optimizer(net, training))
@@ -67,17 +112,13 @@ def measure_throughput(
     step()
     step()
     steps, begun = 0, time.perf_counter()
-    while (spent := time.perf_counter() - begun) < seconds or steps == 0:
+    while (spent := time.perf_counter() - begun) < job["seconds"] or steps == 0:
         step()
         steps += 1
     used = psutil.Process().memory_info().rss
     if fabric.device.type == "cuda":
         used = torch.cuda.max_memory_allocated(fabric.device)
-    return Throughput(
-        images_per_second=steps * part / spent,
-        memory_bytes=used,
-        complexity=plan_complexity(options),
-    )
+    return {"images_per_second": steps * part / spent, "memory_bytes": used}
 
 
 def estimate(
@@ -97,7 +138,8 @@ def estimate(
     passes = train_persons + fitness_persons / 3
     children = evolution.children + evolution.clones
     child = config.child_training.epochs * passes / speed.images_per_second
-    ancestor = config.ancestor_training.epochs * passes / speed.images_per_second
+    together = speed.images_per_second * workers  # the ancestor has the threads of all
+    ancestor = config.ancestor_training.epochs * passes / together
     rounds = -(-children // workers)
     generation = rounds * child / 3600
     hours = trainings = None
