@@ -1,8 +1,9 @@
 """The main job as one function: from images with keypoints to a run folder with a winner in it."""
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from evopose.data.crops import open_crops
 from evopose.data.home import Progress
-from evopose.data.layouts import open_dataset
-from evopose.errors import ConfigError, DataError, RunError
+from evopose.data.layouts import Splits, open_dataset
+from evopose.errors import ConfigError, DataError
+from evopose.evolution.database import errors_of
 from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
@@ -19,21 +21,28 @@ from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_csv, write_report, write_results
 from evopose.search.config import SearchConfig
 from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
+from evopose.search.folder import (
+    create_run,
+    open_run,
+    read_config,
+    require_no_run,
+    require_same_data,
+)
 from evopose.search.overrides import override
 from evopose.search.session import (
     SearchData,
     Workers,
     choose_workers,
-    create_run,
-    open_run,
+    make_measure,
+    parts_of,
     prepare_data,
-    read_config,
     search,
 )
 from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
 from evopose.training.validate import TrainData
 
+logger = logging.getLogger(__name__)
 Event = dict[str, Any]
 
 
@@ -43,7 +52,9 @@ class Plan:
 
     run: Path
     config: SearchConfig
-    data: SearchData
+    splits: Splits
+    persons: dict[str, int]
+    """How many train ("train"), measure fitness ("fitness") and are shown in reports ("val")."""
     workers: Workers
     speed: Throughput
     cost: Estimate
@@ -91,11 +102,14 @@ def plan_search(
     on_data: Progress | None = None,
     **options: Any,
 ) -> Plan:
-    """Return a search that is ready to start: data opened and cut, device chosen, speed measured.
+    """Return a search that is ready to start: data read, device chosen, speed measured.
 
-    Arguments as of `evolve`. With `resume` the configuration is the run's own; `options` may then
-    only move its ends: `generations`, `hours`, `patience`.
+    Nothing is written yet, but for synthetic people. Arguments as of `evolve`. With `resume` the
+    configuration is the run's own; `options` may then only move its ends: `generations`, `hours`,
+    `patience`.
     """
+    if resume and run is None:
+        raise ConfigError("which run is to go on? name its folder with --run")
     folder = Path(run) if run else default_run(data)
     config = _resumed(folder, options) if resume else make_config(recipe, **options)
     if config.ancestor_weights == "imagenet":
@@ -106,45 +120,54 @@ def plan_search(
         )
     precision = config.child_training.precision
     compute = resolve_compute(device, precision=precision)
-    chosen = replace(choose_workers(compute, workers, threads), executor=executor)
-    if not resume and (folder / "run.sqlite").exists():
-        raise RunError(
-            f"{folder} is a run already: go on with --resume, or choose another folder with --run"
-        )
+    chosen = choose_workers(compute, workers, threads, executor)
+    if not resume:
+        require_no_run(folder)
     splits = open_dataset(
         data, annotations=annotations, seed=config.evolution.seed, only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
-    prepared = prepare_data(splits, config, on_progress=on_data)
-    speed = measure_throughput(config, chosen, num_keypoints=len(prepared.skeleton))
-    cost = estimate(
-        config,
-        speed,
-        train_persons=len(prepared.train),
-        fitness_persons=len(prepared.fitness),
-        workers=chosen.count,
-    )
-    network = config.evopose2d(config.ancestor, num_keypoints=len(prepared.skeleton))
+    if resume:
+        require_same_data(folder, splits)
+    persons = {name: len(part.trainable) for name, part in parts_of(splits).items()}
+    num_keypoints = len(splits.train.skeleton)
+    size = make_measure(config, num_keypoints)(config.ancestor)
+    if reason := config.evolution.fitness.refusal(*size):
+        raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
+    speed = measure_throughput(config, chosen, num_keypoints=num_keypoints)
     return Plan(
-        run=folder, config=config, data=prepared, workers=chosen, speed=speed, cost=cost,
-        resume=resume, blind=blind_genes(config.space, network),
-    )  # fmt: skip
+        run=folder,
+        config=config,
+        splits=splits,
+        persons=persons,
+        workers=chosen,
+        speed=speed,
+        cost=estimate(config, speed, persons=persons, workers=chosen.count),
+        resume=resume,
+        blind=blind_genes(
+            config.space, config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
+        ),
+    )
 
 
 def run_plan(
     plan: Plan,
+    data: SearchData,
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Evolved:
-    """Carry out a planned search and write what it leaves: best model, Pareto set, report."""
+    """Carry out a planned search and write what it leaves: best model, Pareto set, report.
+
+    `data` is what `prepare_data` made of the plan's splits and configuration.
+    """
     if plan.resume:
-        store = open_run(plan.run, plan.data)
+        store = open_run(plan.run, plan.config)
     else:
-        store = create_run(plan.run, plan.config, plan.data, plan.workers)
+        store = create_run(plan.run, plan.config, data, plan.workers)
     with store:
         ending = search(
-            store, plan.config, plan.data, plan.workers, on_event=on_event, should_stop=should_stop
+            store, plan.config, data, plan.workers, on_event=on_event, should_stop=should_stop
         )
     view = write_reports(plan.run)
     with Store.read(plan.run) as store:
@@ -163,6 +186,7 @@ def evolve(
     *,
     recipe: str | SearchConfig = "small",
     run: str | Path | None = None,
+    on_data: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     **options: Any,
@@ -172,23 +196,30 @@ def evolve(
     `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
     `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `device`,
     `workers`, `threads`, `executor`, and those of `evopose.search.overrides.override`.
+    `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
+    (see `run_search`); when `should_stop` says so, the search ends and can be resumed.
 
     Raises: EvoposeError with what was expected, what came, and how to mend it.
     """
-    plan = plan_search(data, recipe=recipe, run=run, **options)
-    return run_plan(plan, on_event=on_event, should_stop=should_stop)
+    plan = plan_search(data, recipe=recipe, run=run, on_data=on_data, **options)
+    prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
+    return run_plan(plan, prepared, on_event=on_event, should_stop=should_stop)
 
 
 def write_reports(run: Path) -> WinnerView | None:
     """Write best model, Pareto set, pictures, `report.html`, `results.json` and
-    `individuals.csv` of a run as it stands; return what the winner sees, if there is a winner."""
-    with Store.read(run) as store:
+    `individuals.csv` of a run as it stands; return what the winner sees, if there is a winner.
+
+    Raises: RunError if there is no run, or its folder cannot be written.
+    """
+    with Store.read(run) as store, errors_of(run):
         best = export_best(store)
         meta = store.meta
     view = None
     pictures = []
     if best is not None and (data := _val_crops(meta)) is not None:
-        view = look(best, data, resolve_compute("cpu"))
+        # One thread: a search may be using all cores, and would slow several down to a crawl.
+        view = look(best, data, resolve_compute("cpu", threads=1))
         pictures = [
             Picture(
                 image=view.sheet,
@@ -205,7 +236,8 @@ def write_reports(run: Path) -> WinnerView | None:
 
 def default_run(data: str | Path) -> Path:
     """Return the folder of a new run: runs/DATA-DATE."""
-    name = str(data).partition(":")[0] if str(data).startswith("synthetic") else Path(data).stem
+    path = Path(str(data).partition(":")[0] if str(data).startswith("synthetic:") else data)
+    name = path.stem if path.is_file() else path.resolve().name
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
 
 
@@ -224,7 +256,8 @@ def _val_crops(meta: dict[str, Any]) -> TrainData | None:
     """Return the validation crops of a run, None if their cache is gone."""
     try:
         cache = open_crops(Path(meta["crops"]["val"]))
-    except (DataError, KeyError):
+    except DataError as error:
+        logger.warning("no picture of what the winner sees: %s", error)
         return None
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 

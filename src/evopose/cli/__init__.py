@@ -1,5 +1,6 @@
 """The command line. This module loads nothing heavy: `evopose --help` must be quick."""
 
+import errno
 import logging
 import sys
 
@@ -16,36 +17,57 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-@app.callback()
-def _options(
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Say more of what happens."),
-    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         from evopose import __version__
 
         print(f"evopose {__version__}")
         raise typer.Exit
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        help="Print the version and exit.",
+        callback=_print_version,
+        is_eager=True,
+    ),
+) -> None: ...
+
+
+_USERS_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
+    errno.EEXIST, errno.EISDIR,
+}  # fmt: skip
+"""Errors of the file system that a user can mend."""
 
 
 def main() -> None:
     """Run the command line: exits 0, 2 on a user's mistake (told in one message), 130 on Ctrl-C."""
     from evopose.cli import evolve, inspect, train  # noqa: F401  each adds its verbs
 
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
+    )
     try:
         app()
     except EvoposeError as error:
         print(f"evopose: {error}", file=sys.stderr)
         raise SystemExit(2) from error
-    except KeyboardInterrupt as error:
-        print("evopose: interrupted", file=sys.stderr)
-        raise SystemExit(130) from error
+    except OSError as error:
+        if error.errno not in _USERS_DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"evopose: {where}{error.strerror}; what was done before is kept: mend this, or choose "
+            "another place, then go on",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from error

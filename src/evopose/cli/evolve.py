@@ -1,6 +1,8 @@
 """`evopose evolve`: the main job."""
 
+import json
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,70 +11,69 @@ from rich.console import Console
 
 from evopose.cli import app
 from evopose.cli.options import (
-    ANNOTATIONS,
     DATA,
-    DEVICE,
     JSON,
-    SEED,
+    VERBOSE,
+    annotations_option,
+    best_table,
     console,
-    count,
+    device_option,
     gigabytes,
-    hours,
+    individual_json,
+    option,
     print_json,
+    say,
     stop_on_ctrl_c,
-    table,
 )
 
 if TYPE_CHECKING:
     from evopose.api import Evolved, Plan
 
 _SEARCH, _SIZE, _START, _MACHINE = (
-    "Search", "Size of networks", "Ancestor and training", "Machine and run",
+    "Search", "Size of networks", "Ancestor and training", "Data, machine and run",
 )  # fmt: skip
-
-
-def _option(help_text: str, panel: str, **more: Any) -> Any:
-    return typer.Option(None, help=help_text, rich_help_panel=panel, show_default=False, **more)
 
 
 @app.command()
 def evolve(
     data: str = DATA,
     recipe: str = typer.Option("small", help="small, demo, paper or paper-as-written."),
-    run: Path = _option("Folder of the run; default runs/DATA-DATE.", _MACHINE),
     resume: bool = typer.Option(False, "--resume", help="Go on with the run in --run."),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Say trainings, hours, disk and memory, and stop."
     ),
     as_json: bool = JSON,
-    input_size: str = _option("Input size HxW of the networks, say 96x64.", _SIZE, metavar="HxW"),
-    children: int = _option("Mutants a generation (lambda).", _SEARCH),
-    parents: int = _option("Individuals that may have children (mu).", _SEARCH),
-    generations: int = _option("Generations after the ancestor's.", _SEARCH),
-    budget_hours: float = _option("Hours after which no training begins.", _SEARCH, metavar="H"),
-    patience: int = _option("Stop after so many generations that gain too little.", _SEARCH),
-    min_gain: float = _option("What is too little: this share of the best J.", _SEARCH),
-    transfer: str = _option("How children inherit weights: exact or official.", _SEARCH),
-    clones: bool = _option("Train a clone of the best parent each generation.", _SEARCH),
-    seed: int = SEED,
-    target_params: float = _option("T of J = loss * (T / parameters) ** Gamma.", _SIZE),
-    gamma: float = _option("Gamma of J.", _SIZE),
-    target_macs: float = _option("Let J weigh multiply-adds too, against this.", _SIZE),
-    max_params: int = _option("Never train a network of more parameters.", _SIZE),
-    max_macs: int = _option("Never train a network of more multiply-adds.", _SIZE),
-    ancestor: str = _option("A name, a genotype [[k,r,f,s],...] or a model file.", _START),
-    ancestor_weights: str = _option("A model file to start from, or none.", _START),
-    ancestor_epochs: int = _option("Epochs of the ancestor.", _START),
-    epochs: int = _option("Epochs of each child.", _START),
-    batch_size: int = _option("Persons a training step.", _START),
-    learning_rate: float = _option("Peak learning rate.", _START),
-    scaling_reference: str = _option("Side at which scaling is 1, or none.", _START),
-    precision: str = _option("auto, fp32 or bf16.", _MACHINE),
-    device: str = DEVICE,
-    workers: int = _option("Individuals trained at once; default: one a CPU or GPU.", _MACHINE),
-    threads: int = _option("CPU threads of each worker.", _MACHINE),
+    verbose: bool = VERBOSE,
+    children: int = option("Mutants a generation (lambda).", _SEARCH),
+    parents: int = option("Individuals that may have children (mu).", _SEARCH),
+    generations: int = option("Generations after the ancestor's.", _SEARCH),
+    budget_hours: float = option("Hours after which no training begins.", _SEARCH, metavar="H"),
+    patience: int = option("Stop after so many generations that gain too little.", _SEARCH),
+    min_gain: float = option("What is too little: this share of the best J.", _SEARCH),
+    space: str = option("What may evolve: paper, small or a JSON file.", _SEARCH),
+    transfer: str = option("How children inherit weights: exact or official.", _SEARCH),
+    clones: bool = option("Train a clone of the best parent each generation.", _SEARCH),
+    seed: int = option("Seed of every random draw.", _SEARCH),
+    input_size: str = option("Input of the networks, say 96x64.", _SIZE, "--input", metavar="HxW"),
+    target_params: float = option("T of J = loss * (T / parameters) ** Gamma.", _SIZE),
+    gamma: float = option("Gamma of J.", _SIZE),
+    target_macs: float = option("Let J weigh multiply-adds too, against this.", _SIZE),
+    max_params: int = option("Never train a network of more parameters.", _SIZE),
+    max_macs: int = option("Never train a network of more multiply-adds.", _SIZE),
+    ancestor: str = option("A name, a genotype in JSON or a model file.", _START),
+    ancestor_weights: str = option("A model file to start from, or none.", _START),
+    ancestor_epochs: int = option("Epochs of the ancestor.", _START),
+    epochs: int = option("Epochs of each child.", _START),
+    batch_size: int = option("Persons a training step.", _START),
+    learning_rate: float = option("Peak learning rate.", _START),
+    scaling_reference: str = option("Side at which scaling is 1, or none.", _START),
+    run: Path = option("Folder of the run; default runs/DATA-DATE.", _MACHINE),
+    annotations: str = annotations_option(_MACHINE),
+    device: str = device_option(_MACHINE),
+    precision: str = option("auto, fp32 or bf16.", _MACHINE),
+    workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
+    threads: int = option("CPU threads of each worker.", _MACHINE),
     executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
-    annotations: str = ANNOTATIONS,
 ) -> None:
     """Evolve the pose network that fits DATA.
 
@@ -84,9 +85,12 @@ def evolve(
     """
     from evopose.api import plan_search, run_plan
     from evopose.cli.live import DataDisplay, search_display
+    from evopose.evolution.store import Store
     from evopose.search.overrides import parse_size
+    from evopose.search.session import prepare_data
 
     screen = console(as_json)
+    on_data = DataDisplay(screen)
     plan = plan_search(
         data,
         recipe=recipe,
@@ -97,7 +101,7 @@ def evolve(
         workers=workers,
         threads=threads,
         executor=executor,
-        on_data=DataDisplay(screen),
+        on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
         children=children,
         parents=parents,
@@ -106,6 +110,7 @@ def evolve(
         patience=patience,
         min_gain=min_gain,
         transfer=transfer,
+        space=space,
         clones=clones,
         seed=seed,
         target_parameters=target_params,
@@ -127,84 +132,107 @@ def evolve(
         if as_json:
             print_json(_plan_json(plan))
         return
+    prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
     with (
         stop_on_ctrl_c() as stop,
         search_display(screen, plan.config.evolution.generations) as show,
     ):
-        evolved = run_plan(plan, on_event=show, should_stop=stop)
-    _conclude(screen, data, evolved)
+        if resume:
+            with Store.read(plan.run) as store:
+                show.recall(store.individuals())
+        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop)
+    machine = {
+        "annotations": annotations, "device": device, "workers": workers, "threads": threads,
+        "executor": executor,
+    }  # fmt: skip
+    _conclude(screen, evolved, data, _given(machine, {"device": "auto", "executor": "process"}))
     if as_json:
         print_json(_evolved_json(evolved))
     if evolved.interrupted:
         raise typer.Exit(130)
 
 
+def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
+    """Return the options that differ from their defaults, as a command line has them."""
+    given = {name: v for name, v in options.items() if v is not None and v != defaults.get(name)}
+    return [part for name, value in given.items() for part in (f"--{name}", str(value))]
+
+
 def _announce(screen: Console, plan: "Plan") -> None:
     """Say device and throughput first, then what the search is and costs."""
-    config, data, cost = plan.config, plan.data, plan.cost
-    evolution, workers = config.evolution, plan.workers
+    from evopose.report.text import count, plural
+
+    config, persons, size = plan.config, plan.persons, plan.speed.complexity
+    evolution, skeleton = config.evolution, plan.splits.train.skeleton
+    assumed = " (OKS sigmas assumed)" if skeleton.sigmas_assumed else ""
+    clone = " and a clone" if evolution.clones else ""
     lines = [
-        f"device: {workers.compute.describe()}; {workers.count} worker"
-        f"{'s' * (workers.count != 1)}; {plan.speed.images_per_second:.0f} images/s a worker in "
-        f"training the ancestor ({count(plan.speed.complexity.num_parameters)} parameters, "
-        f"{count(plan.speed.complexity.num_macs)} multiply-adds)",
-        f"data: {data.source}: {len(data.train)} persons to train, {len(data.fitness)} to measure "
-        f"fitness, {len(data.val)} for the report; {len(data.skeleton)} keypoints"
-        + (" (OKS sigmas assumed)" if data.skeleton.sigmas_assumed else ""),
+        f"device: {plan.workers.compute.describe()}; {plural(plan.workers.count, 'worker')}",
+        f"speed: {plan.speed.images_per_second:.0f} images/s a worker in training the ancestor "
+        f"({count(size.num_parameters)} parameters, {count(size.num_macs)} multiply-adds)",
+        f"data: {plan.splits.source}: {persons['train']:,} persons to train, "
+        f"{persons['fitness']:,} to measure fitness, {persons['val']:,} for the report; "
+        f"{len(skeleton)} keypoints{assumed}",
         f"search: recipe {config.recipe}, {config.input_hw[0]}x{config.input_hw[1]}, "
-        f"{evolution.children} children of {evolution.parents} parents a generation"
-        f"{' and a clone' if evolution.clones else ''}, {config.ancestor_training.epochs} + "
-        f"{config.child_training.epochs} epochs, {config.transfer} transfer",
+        f"{evolution.children} children of {plural(evolution.parents, 'parent')} a generation"
+        f"{clone}, {config.ancestor_training.epochs} + {config.child_training.epochs} epochs, "
+        f"{config.transfer} transfer",
+        _cost_text(plan),
+        *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
     ]
-    trainings = (
-        f"{cost.trainings} trainings"
-        if cost.trainings is not None
-        else f"{cost.trainings_per_generation} trainings a generation"
-    )
-    span = (
-        f"about {hours(cost.hours)} at most"
-        if cost.hours is not None
-        else f"about {hours(cost.hours_per_generation)} a generation, until it converges"
-    )
-    lines.append(
-        f"cost: {trainings}, {span}; disk {gigabytes(cost.crops_bytes)} for crops, "
-        f"{gigabytes(cost.weights_bytes)} for weights; memory {gigabytes(cost.memory_bytes)}"
-    )
-    lines += [f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()]
-    lines.append(f"run: {plan.run}")
     for line in lines:
-        screen.print(line, highlight=False, soft_wrap=True)
+        say(screen, line)
+    say(screen, f"run: {plan.run}", exact=True)
 
 
-def _conclude(screen: Console, data: str, evolved: "Evolved") -> None:
+def _cost_text(plan: "Plan") -> str:
+    from evopose.report.text import duration, plural
+
+    cost = plan.cost
+    each = f"{plural(cost.trainings_per_generation, 'training')} a generation"
+    trainings = plural(cost.trainings, "training") if cost.trainings is not None else each
+    if cost.hours is not None:
+        span = f"about {duration(3600 * cost.hours)} at most"
+    else:
+        span = f"about {duration(3600 * cost.hours_per_generation)} a generation until it converges"
+    free = cost.free_memory_bytes
+    short = f", of which {gigabytes(free)} are free" if cost.memory_bytes > free else ""
+    return (
+        f"cost{' of the whole run' if plan.resume else ''}: {trainings}, {span}; disk "
+        f"{gigabytes(cost.crops_bytes)} for crops, {gigabytes(cost.weights_bytes)} for weights; "
+        f"memory {gigabytes(cost.memory_bytes)}{short}"
+    )
+
+
+def _conclude(screen: Console, evolved: "Evolved", data: str, machine: list[str]) -> None:
     """Say how it ended, who is best, what lies in the run folder, and how to go on."""
+    from evopose.report import best_table as best_rows
     from evopose.report import read_facts
-    from evopose.report.tables import best_table, gain_text
+    from evopose.report.tables import gain_text
 
-    screen.print(f"\nended: {evolved.stop_reason}", highlight=False)
     facts = read_facts(evolved.run)
+    say(screen, f"\nended: {evolved.stop_reason}")
     if evolved.best is not None:
-        screen.print(table(best_table(facts, 8), left=("genotype",)))
-        screen.print(gain_text(facts), highlight=False)
+        screen.print(best_table(best_rows(facts, 8)))
+        say(screen, gain_text(facts))
     if evolved.view is not None:
-        screen.print(
-            f"the winner's mean OKS on the {evolved.view.persons} validation persons: "
+        say(
+            screen,
+            f"the winner's mean OKS on the {evolved.view.persons:,} validation persons: "
             f"{evolved.view.mean_oks:.3f}",
-            highlight=False,
         )
-    screen.print(f"\nin {evolved.run}:", highlight=False)
+    say(screen, f"\nin {evolved.run}:", exact=True)
     for name, what in _LEFT.items():
         if (evolved.run / name).exists():
-            screen.print(f"  {name:18} {what}", highlight=False)
-    where, source = shlex.quote(str(evolved.run)), shlex.quote(data)
+            say(screen, f"  {name:18} {what}")
+    again = shlex.join(["evopose", "evolve", data, "--run", str(evolved.run), "--resume", *machine])
     if evolved.interrupted:
-        screen.print(
-            f"\ngo on with: evopose evolve {source} --run {where} --resume", highlight=False
-        )
-    elif evolved.best is not None:
-        screen.print(
-            f"\ntrain the winner fully with: evopose train {where} {source}", highlight=False
-        )
+        say(screen, f"\ngo on with: {again}", exact=True)
+        return
+    if evolved.best is not None:
+        train = shlex.join(["evopose", "train", str(evolved.run), data])
+        say(screen, f"\ntrain the winner fully: {train}", exact=True)
+    say(screen, f"search on: {again} --generations {facts.generations[-1].number + 2}", exact=True)
 
 
 _LEFT = {
@@ -220,35 +248,24 @@ _LEFT = {
 
 
 def _plan_json(plan: "Plan") -> dict[str, Any]:
-    import json
-    from dataclasses import asdict
-
     return {
         "run": str(plan.run),
         "device": plan.workers.compute.describe(),
         "workers": plan.workers.count,
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),
+        "persons": plan.persons,
         "blind_genes": plan.blind,
         "config": json.loads(plan.config.to_json()),
     }
 
 
 def _evolved_json(evolved: "Evolved") -> dict[str, Any]:
-    best = evolved.best
     return {
         "run": str(evolved.run),
         "stop_reason": evolved.stop_reason,
         "interrupted": evolved.interrupted,
-        "best": best
-        and {
-            "id": best.id,
-            "genotype": best.genotype.to_list(),
-            "fitness": best.fitness,
-            "loss": best.loss,
-            "num_parameters": best.num_parameters,
-            "num_macs": best.num_macs,
-        },
+        "best": evolved.best and individual_json(evolved.best),
         "val_mean_oks": evolved.view and evolved.view.mean_oks,
         "report": str(evolved.run / "report.html"),
     }

@@ -1,11 +1,22 @@
 """`evopose status`, `report` and `models`: what there is."""
 
+import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from evopose.cli import app
-from evopose.cli.options import JSON, console, count, print_json, table
+from evopose.cli.options import (
+    JSON,
+    VERBOSE,
+    best_table,
+    console,
+    individual_json,
+    print_json,
+    say,
+    table,
+)
 
 RUN = typer.Argument(help="The folder of a run.", show_default=False)
 
@@ -13,29 +24,35 @@ RUN = typer.Argument(help="The folder of a run.", show_default=False)
 @app.command()
 def status(
     run: Path = RUN,
-    best: int = typer.Option(10, help="How many of the best to list."),
+    best: int = typer.Option(10, help="How many of the best to list.", min=0),
     as_json: bool = JSON,
+    verbose: bool = VERBOSE,
 ) -> None:
     """Say how a search stands, also while it runs."""
-    from evopose.report import read_facts
-    from evopose.report.tables import best_table, failures_table, summary_lines
+    from evopose.report import best_table as best_rows
+    from evopose.report import failures_table, read_facts, summary_lines
 
     facts = read_facts(run)
-    rows = best_table(facts, best)
     if as_json:
-        print_json({"run": str(run), "state": facts.state, "best": rows})
+        counts = {"finished": len(facts.ranked), "failed": len(facts.failures)}
+        ranked = [individual_json(one) for one in facts.ranked[:best]]
+        state = {"run": str(run), "state": facts.state, "stop_reason": facts.stop_reason}
+        print_json(state | counts | {"generations": len(facts.generations), "best": ranked})
         return
     screen = console(as_json)
     for line in summary_lines(facts):
-        screen.print(line, highlight=False)
-    if rows:
-        screen.print(table(rows, left=("genotype",)))
+        say(screen, line)
+    if rows := best_rows(facts, best):
+        screen.print(best_table(rows))
     if failures := failures_table(facts):
         screen.print(table(failures, title="failed", left=("reason", "individuals")))
+    if facts.state == "interrupted":
+        again = ["evopose", "evolve", facts.data, "--run", str(run), "--resume"]
+        say(screen, f"go on with: {shlex.join(again)}", exact=True)
 
 
 @app.command()
-def report(run: Path = RUN, as_json: bool = JSON) -> None:
+def report(run: Path = RUN, as_json: bool = JSON, verbose: bool = VERBOSE) -> None:
     """Write a run's report, best model, Pareto set, results.json and CSV as it stands."""
     from evopose.api import write_reports
 
@@ -44,40 +61,37 @@ def report(run: Path = RUN, as_json: bool = JSON) -> None:
     if as_json:
         print_json({"report": str(page), "val_mean_oks": view and view.mean_oks})
     else:
-        console(as_json).print(f"wrote {page}", highlight=False, soft_wrap=True)
+        say(console(as_json), f"wrote {page}", exact=True)
 
 
 @app.command()
-def models(as_json: bool = JSON) -> None:
+def models(as_json: bool = JSON, verbose: bool = VERBOSE) -> None:
     """List the networks that can be built, with parameters and multiply-adds."""
     from evopose.models import MODELS
     from evopose.models.evopose2d_plan import EvoPose2DConfig, plan_complexity
+    from evopose.report.text import count
 
-    rows = []
-    for name, entry in MODELS.items():
-        row = {"name": name, "input": f"{entry.input_hw[0]}x{entry.input_hw[1]}"}
-        if entry.genotype is None:
-            sizes = None
-        else:
-            sizes = plan_complexity(
-                EvoPose2DConfig(genotype=entry.genotype, input_hw=entry.input_hw)
-            )
-        rows.append((row, entry.summary, sizes))
+    sizes = {
+        name: plan_complexity(EvoPose2DConfig(genotype=entry.genotype, input_hw=entry.input_hw))
+        for name, entry in MODELS.items()
+        if entry.genotype is not None
+    }
     if as_json:
-        print_json(
-            [
-                row | {"summary": summary, "sizes": sizes and vars(sizes)}
-                for row, summary, sizes in rows
-            ]
-        )
+        found = [
+            {"name": name, "summary": entry.summary, "input_hw": entry.input_hw}
+            | (asdict(sizes[name]) if name in sizes else {})
+            for name, entry in MODELS.items()
+        ]
+        print_json({"models": found})
         return
-    shown = [
-        row
-        | {
-            "parameters": count(sizes.num_parameters) if sizes else "",
-            "multiply-adds": count(sizes.num_macs) if sizes else "",
-            "what": summary,
+    rows = [
+        {
+            "name": name,
+            "input": f"{entry.input_hw[0]}x{entry.input_hw[1]}",
+            "parameters": count(sizes[name].num_parameters) if name in sizes else "",
+            "multiply-adds": count(sizes[name].num_macs) if name in sizes else "",
+            "what": entry.summary,
         }
-        for row, summary, sizes in rows
+        for name, entry in MODELS.items()
     ]
-    console(as_json).print(table(shown, left=("name", "what")))
+    console(as_json).print(table(rows, left=("name", "what")))

@@ -1,121 +1,134 @@
 """What a search shows while it runs: a bar a generation, a line a worker, a line a result."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from evopose.cli.options import QUIET_SECONDS, say
+from evopose.evolution.individual import Individual
 
 Event = dict[str, Any]
 
 
 class SearchDisplay:
-    """Turns a search's events into lines and bars."""
+    """Turns a search's events into lines and bars; one method a kind of event."""
 
-    def __init__(self, screen: Console, progress: Progress, generations: int | None) -> None:
-        self.screen, self.progress = screen, progress
-        self.generations = generations
-        self.bar = progress.add_task("generation 0", total=0)
+    def __init__(self, screen: Console, bars: Progress, generations: int | None) -> None:
+        self.screen, self.bars = screen, bars
+        self.of = f" of {generations}" if generations else ""
+        self.generation = -1
+        self.bar = bars.add_task("", total=0, note="")
         self.slots: dict[int, Any] = {}
         self.slot_of: dict[str, int] = {}
         self.parents: dict[str, str] = {}
         self.best = float("inf")
+        self.spoke = time.monotonic()
+
+    def recall(self, individuals: Iterable[Individual]) -> None:
+        """Take up what a run that goes on holds already."""
+        for one in individuals:
+            self._proposed({"id": one.id, "generation": one.generation, "parent_id": one.parent_id})
+            if one.status in ("done", "failed"):
+                self.bars.advance(self.bar)
+            if one.fitness is not None and one.kind != "clone":
+                self.best = min(self.best, one.fitness)
 
     def __call__(self, event: Event) -> None:
         if handle := getattr(self, f"_{event['kind']}", None):
             handle(event)
 
+    def _say(self, *parts: str | tuple[str, str]) -> None:
+        self.screen.print(Text.assemble(*parts), soft_wrap=not self.screen.is_terminal)
+        self.spoke = time.monotonic()
+
     def _proposed(self, event: Event) -> None:
-        of = f" of {self.generations}" if self.generations else ""
-        self.parents[event["id"]] = event["parent_id"] or "-"
-        self.progress.update(
-            self.bar,
-            description=f"generation {event['generation']}{of}",
-            total=(self.progress.tasks[self.bar].total or 0) + 1,
-        )
+        if event["generation"] > self.generation:
+            self.generation = event["generation"]
+            named = f"generation {self.generation}{self.of}"
+            self.bars.reset(self.bar, total=0, description=named)
+        self.parents[event["id"]] = event["parent_id"] or ""
+        self.bars.update(self.bar, total=(self.bars.tasks[self.bar].total or 0) + 1)
 
     def _started(self, event: Event) -> None:
-        slot = event["slot"]
-        self.slot_of[event["id"]] = slot
+        slot = self.slot_of[event["id"]] = event["slot"]
         if slot not in self.slots:
-            self.slots[slot] = self.progress.add_task("", total=1)
-        self.progress.update(
-            self.slots[slot], description=f"  {event['id']:>4}", total=1, completed=0, note="starts"
-        )
+            self.slots[slot] = self.bars.add_task("", note="")
+        named = f"  {event['id']:>4}"
+        self.bars.reset(self.slots[slot], total=1, visible=True, description=named, note="starting")
 
     def _progress(self, event: Event) -> None:
         what = event["progress"]
         if "steps" not in what:
             return
-        self.progress.update(
+        note = (
+            f"epoch {what['epoch']}/{what['epochs']}, loss {what['loss']:.3f}, "
+            f"{what['images_per_second']:.0f} images/s"
+        )
+        self.bars.update(
             self.slots[event["slot"]],
             total=what["epochs"] * what["steps"],
             completed=(what["epoch"] - 1) * what["steps"] + what["step"],
-            note=f"epoch {what['epoch']}/{what['epochs']}, loss {what['loss']:.3f}, "
-            f"{what['images_per_second']:.0f} images/s",
+            note=note,
         )
+        if not self.screen.is_terminal and time.monotonic() - self.spoke > QUIET_SECONDS:
+            whole = self.bars.tasks[self.bar]
+            ended = f"{whole.completed:.0f} of {whole.total or 0:.0f} trained"
+            self._say(f"  {event['id']:>4} {note}; {whole.description}: {ended}")
 
     def _done(self, event: Event) -> None:
-        better = event["fitness"] < self.best and not event["id"].startswith("c")
-        if better:
-            self.best = event["fitness"]
-        self.screen.print(
-            f"  {event['id']:>4} of {self.parents.get(event['id'], '?'):>4}: "
-            f"J {event['fitness']:.4f}, loss {event['loss']:.4f}"
-            f"{' [bold green]best so far[/]' if better else ''}"
-            f"{' [dim]clone[/]' if event['id'].startswith('c') else ''}",
-            highlight=False,
+        id, clone = event["id"], event["id"].startswith("c")
+        better = event["fitness"] < self.best and not clone
+        self.best = event["fitness"] if better else self.best
+        parent = self.parents.get(id)
+        self._say(
+            f"  {id:>4} {f'of {parent:>4}' if parent else 'ancestor'}: J {event['fitness']:.4f}, "
+            f"loss {event['loss']:.4f}",
+            (" best so far" if better else "", "bold green"),
+            (" clone" if clone else "", "dim"),
         )
         self._ended(event)
 
     def _failed(self, event: Event) -> None:
-        self.screen.print(f"  {event['id']:>4} [red]failed[/]: {event['reason']}", highlight=False)
+        self._say(f"  {event['id']:>4} ", ("failed", "red"), f": {event['reason']}")
         self._ended(event)
 
     def _lost(self, event: Event) -> None:
-        self.screen.print(
-            f"  {event['id']:>4} [yellow]{event['outcome']}[/], tried again: {event['reason']}",
-            highlight=False,
-        )
+        again = f", tried again: {event['reason']}"
+        self._say(f"  {event['id']:>4} ", (event["outcome"], "yellow"), again)
 
     def _ended(self, event: Event) -> None:
-        self.progress.advance(self.bar)
-        slot = self.slot_of.get(event["id"])
-        if slot is not None:
-            self.progress.update(self.slots[slot], completed=0, note="")
+        self.bars.advance(self.bar)
+        self.bars.update(self.slots[self.slot_of[event["id"]]], visible=False)
 
     def _generation(self, event: Event) -> None:
         clone = event["clone_fitness"]
-        compared = f", its clone control {clone:.4f}" if clone is not None else ""
-        self.screen.print(
+        compared = f"; its clone {clone:.4f}" if clone is not None else ""
+        failed = f"; {event['failed']} failed" if event["failed"] else ""
+        self._say(
             f"generation {event['generation']}: best is {event['best_id']} with "
-            f"J {event['best_fitness']:.4f}{compared}",
-            highlight=False,
+            f"J {event['best_fitness']:.4f}{compared}{failed}"
         )
-        self.progress.reset(self.bar, total=0)
 
 
 @contextmanager
 def search_display(screen: Console, generations: int | None) -> Iterator[SearchDisplay]:
     """Show a search's progress on the screen while it runs."""
     with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=28),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
         console=screen,
         transient=True,
         disable=not screen.is_terminal,
-    ) as progress:
-        progress.add_task = _with_note(progress.add_task)  # type: ignore[method-assign]
-        yield SearchDisplay(screen, progress, generations)
-
-
-def _with_note(add_task: Any) -> Any:
-    return lambda description, **fields: add_task(description, **{"note": ""} | fields)
+    ) as bars:
+        yield SearchDisplay(screen, bars, generations)
 
 
 class DataDisplay:
@@ -128,10 +141,11 @@ class DataDisplay:
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if what != self.what:
-            self.what = what
-            self.screen.print(f"building {what}", highlight=False)
-        if self.screen.is_terminal and (now - self.shown > 0.1 or done == total):
+        if not self.screen.is_terminal:
+            if what != self.what:
+                say(self.screen, f"building {what}")
+        elif now - self.shown > 0.1 or done == total:
             self.shown = now
-            end = "\n" if done == total else "\r"
-            self.screen.print(f"  {done} of {total}", end=end, highlight=False)
+            line = f"building {what}: {done} of {total}"
+            self.screen.print(line, end="\n" if done == total else "\r", markup=False)
+        self.what = what

@@ -1,48 +1,135 @@
 """Options that several verbs share, and how a verb talks."""
 
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from evopose.evolution.individual import Individual
+
+
+def _set_verbosity(verbose: bool) -> bool:
+    if verbose:
+        logging.getLogger("evopose").setLevel(logging.INFO)
+    return verbose
+
 
 DATA = typer.Argument(
     help="A folder or file of COCO keypoints with its images, or synthetic[:N] for drawn people.",
     show_default=False,
 )
 JSON = typer.Option(False, "--json", help="Print one JSON object; progress goes to standard error.")
-DEVICE = typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps.")
-SEED = typer.Option(None, help="Seed of every random draw.", show_default=False)
-ANNOTATIONS = typer.Option(
-    None,
-    help="Which labels, where DATA holds several: a path, with {split} in it one a split.",
-    show_default=False,
+VERBOSE = typer.Option(
+    False, "--verbose", "-v", help="Say more of what happens.", callback=_set_verbosity
 )
+
+
+def option(help_text: str, panel: str | None = None, *names: str, **more: Any) -> Any:
+    """Return an option that is None unless given."""
+    return typer.Option(
+        None, *names, help=help_text, rich_help_panel=panel, show_default=False, **more
+    )
+
+
+def device_option(panel: str | None = None) -> Any:
+    """Return the option that chooses a device."""
+    return typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=panel)
+
+
+def annotations_option(panel: str | None = None) -> Any:
+    """Return the option that chooses among several files of labels."""
+    text = "Which labels, where DATA holds several: a path, with {split} in it one a split."
+    return option(text, panel)
+
+
+_PIPED_COLUMNS = 120
+
+QUIET_SECONDS = 30.0
+"""Where there is no terminal for bars, progress is told in a line after so much silence."""
 
 
 def console(as_json: bool) -> Console:
     """Return where a verb talks to a person: standard error where JSON has standard output."""
-    return Console(stderr=as_json)
+    screen = Console(stderr=as_json, highlight=False)
+    return screen if screen.is_terminal else Console(stderr=as_json, width=_PIPED_COLUMNS)
 
 
-def print_json(value: Any) -> None:
+def say(screen: Console, text: str, *, exact: bool = False) -> None:
+    """Print a line as it is, no markup in it.
+
+    On a terminal it is wrapped between words; `exact` leaves it to the terminal, for what people
+    copy: paths and commands. Elsewhere a line stays a line.
+    """
+    as_it_is = exact or not screen.is_terminal
+    screen.print(text, markup=False, highlight=False, soft_wrap=as_it_is)
+
+
+def print_json(value: dict[str, Any]) -> None:
     """Print the verb's one JSON object."""
     print(json.dumps(value))
 
 
 def table(rows: list[dict[str, str]], *, title: str = "", left: tuple[str, ...] = ()) -> Table:
-    """Return rows of equal keys as a table, numbers to the right, columns of `left` to the left."""
+    """Return rows of equal keys as a table.
+
+    Columns of `left` are texts and fold where room is short; the others are numbers, to the right
+    and never broken.
+    """
     made = Table(title=title or None, title_justify="left", header_style="bold", box=None)
     for name in rows[0] if rows else ():
-        made.add_column(name, justify="left" if name in left else "right", overflow="fold")
+        if name in left:
+            made.add_column(name, overflow="fold")
+        else:
+            made.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        made.add_row(*row.values())
+        made.add_row(*(Text(cell) for cell in row.values()))
     return made
+
+
+def individual_json(one: "Individual") -> dict[str, Any]:
+    """Return what a program may want to know of an individual."""
+    return {
+        "id": one.id,
+        "generation": one.generation,
+        "parent_id": one.parent_id,
+        "genotype": one.genotype.to_list(),
+        "fitness": one.fitness,
+        "loss": one.loss,
+        "mean_oks": one.result.get("mean_oks"),
+        "num_parameters": one.num_parameters,
+        "num_macs": one.num_macs,
+    }
+
+
+_BEST = {
+    "": "rank",
+    "id": "id",
+    "J": "J",
+    "loss": "loss",
+    "OKS": "mean OKS",
+    "params": "parameters",
+    "MACs": "multiply-adds",
+    "gen": "generation",
+    "of": "parent",
+    "Pareto": "Pareto",
+    "change": "change",
+}
+"""Headings of the table of the best, short enough for a terminal -> those of the report."""
+
+
+def best_table(rows: list[dict[str, str]]) -> Table:
+    """Return the report's rows of the best individuals as a table for a terminal."""
+    short = [{name: row[long] for name, long in _BEST.items()} for row in rows]
+    return table(short, left=("change",))
 
 
 class StopRequest:
@@ -74,19 +161,6 @@ def stop_on_ctrl_c() -> Iterator[StopRequest]:
             signal.signal(number, old)
 
 
-def count(value: float) -> str:
-    """Return a number as people say it: 2.53 M, 14.9 k."""
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
-            return f"{value / size:.3g}{unit}"
-    return f"{value:.3g}"
-
-
 def gigabytes(value: float) -> str:
     """Return bytes as MB or GB."""
     return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
-
-
-def hours(value: float) -> str:
-    """Return hours as people say them."""
-    return f"{value:.1f} h" if value >= 1 else f"{60 * value:.0f} min"

@@ -1,22 +1,28 @@
 """`evopose train`: full training of one network."""
 
 import shlex
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from evopose.cli import app
 from evopose.cli.options import (
-    ANNOTATIONS,
     DATA,
-    DEVICE,
     JSON,
+    QUIET_SECONDS,
+    VERBOSE,
+    annotations_option,
     console,
+    device_option,
+    option,
     print_json,
+    say,
     stop_on_ctrl_c,
 )
 from evopose.errors import ConfigError
@@ -28,6 +34,7 @@ MODEL = typer.Argument(
     help="A model file, a run folder (its best), RUN:ID, or a name (see `evopose models`).",
     show_default=False,
 )
+_NETWORK, _TRAINING, _MACHINE = "Network", "Training", "Data, machine and folder"
 
 
 @app.command()
@@ -35,35 +42,28 @@ def train(
     model: str = MODEL,
     data: str = DATA,
     recipe: str = typer.Option("small", help="small (a laptop's) or paper."),
-    out: Path = typer.Option(
-        None, help="Folder to write; default runs/train-DATE.", show_default=False
-    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the training in --out."),
-    fresh: bool = typer.Option(False, "--fresh", help="Start from random weights."),
-    genotype: str = typer.Option(
-        None,
-        help="For evopose2d: [[kernel, repeats, filters / 8, stride], ...].",
-        show_default=False,
-    ),
-    input_size: str = typer.Option(
-        None, help="Input size HxW, for a name.", metavar="HxW", show_default=False
-    ),
-    epochs: int = typer.Option(None, help="Epochs.", show_default=False),
-    batch_size: int = typer.Option(None, help="Persons a step.", show_default=False),
-    learning_rate: float = typer.Option(None, help="Peak learning rate.", show_default=False),
-    loss: str = typer.Option(None, help="mse or softmax.", show_default=False),
-    accumulate: int = typer.Option(
-        None, help="Parts to cut each batch into, to save memory.", show_default=False
-    ),
-    patience: int = typer.Option(
-        None, help="Stop after so many epochs without a better validation loss.", show_default=False
-    ),
-    seed: int = typer.Option(0, help="Seed of every random draw."),
-    precision: str = typer.Option("auto", help="auto, fp32 or bf16."),
-    device: str = DEVICE,
-    threads: int = typer.Option(None, help="CPU threads; default all.", show_default=False),
-    annotations: str = ANNOTATIONS,
     as_json: bool = JSON,
+    verbose: bool = VERBOSE,
+    fresh: bool = typer.Option(
+        False, "--fresh", help="Start from random weights.", rich_help_panel=_NETWORK
+    ),
+    genotype: str = option("Genes of evopose2d, in JSON.", _NETWORK),
+    input_size: str = option("Input size, for a name.", _NETWORK, "--input", metavar="HxW"),
+    epochs: int = option("Epochs.", _TRAINING),
+    batch_size: int = option("Persons a step.", _TRAINING),
+    learning_rate: float = option("Peak learning rate.", _TRAINING),
+    loss: str = option("mse or softmax.", _TRAINING),
+    accumulate: int = option("Parts to cut each batch into, to save memory.", _TRAINING),
+    patience: int = option(
+        "Stop after so many epochs without a better validation loss.", _TRAINING
+    ),
+    seed: int = typer.Option(0, help="Seed of every random draw.", rich_help_panel=_TRAINING),
+    out: Path = option("Folder to write; default runs/train-DATE.", _MACHINE),
+    annotations: str = annotations_option(_MACHINE),
+    device: str = device_option(_MACHINE),
+    precision: str = typer.Option("auto", help="auto, fp32 or bf16.", rich_help_panel=_MACHINE),
+    threads: int = option("CPU threads; default all.", _MACHINE),
 ) -> None:
     """Train MODEL fully on DATA; the model file it writes explains itself.
 
@@ -72,6 +72,7 @@ def train(
 
     Example: evopose train runs/people-20260101-120000 people/ --epochs 60
     """
+    from evopose.cli.live import DataDisplay
     from evopose.data.layouts import open_dataset
     from evopose.search.network import load_or_build
     from evopose.search.overrides import parse_size
@@ -80,6 +81,7 @@ def train(
     from evopose.training.session import train_network
 
     screen = console(as_json)
+    on_data = DataDisplay(screen)
     config = _config(
         recipe,
         epochs=epochs,
@@ -91,11 +93,13 @@ def train(
         seed=seed,
         precision=precision,
     )
+    if resume and out is None:
+        raise ConfigError("which training is to go on? name its folder with --out")
     folder = out or Path("runs") / f"train-{time.strftime('%Y%m%d-%H%M%S')}"
     compute = resolve_compute(device, threads=threads, precision=precision)
     splits = open_dataset(
         data, annotations=annotations, seed=seed, only=("train", "val"),
-        on_progress=_data_display(screen),
+        on_progress=on_data,
     )  # fmt: skip
     net, origin = load_or_build(
         model,
@@ -105,13 +109,14 @@ def train(
         fresh=fresh,
         seed=seed,
     )
-    screen.print(
-        f"device: {compute.describe()}\nnetwork: {origin}\ndata: {splits.source}: "
-        f"{len(splits.train.trainable)} persons to train, {len(splits.val.trainable)} to validate\n"
-        f"folder: {folder}",
-        highlight=False,
-        soft_wrap=True,
+    say(screen, f"device: {compute.describe()}")
+    say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
+    say(
+        screen,
+        f"data: {splits.source}: {len(splits.train.trainable):,} persons to train, "
+        f"{len(splits.val.trainable):,} to validate",
     )
+    say(screen, f"folder: {folder}", exact=True)
     with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show:
         trained = train_network(
             net,
@@ -121,24 +126,32 @@ def train(
             compute=compute,
             provenance={"model": model, "recipe": recipe, "versions": versions()},
             resume=resume,
-            on_data=_data_display(screen),
+            on_data=on_data,
             on_progress=show,
             should_stop=stop,
         )
     outcome = trained.outcome
-    if not outcome.finished:
-        again = shlex.join(["evopose", "train", model, data, "--out", str(folder), "--resume"])
-        screen.print(f"go on with the same options and: {again}", highlight=False)
-        raise typer.Exit(130)
-    best = outcome.best
-    screen.print(
-        f"best epoch {best.epoch}: loss {best.val_loss:.4f}, mean OKS {best.val_oks:.3f} on the "
-        f"validation persons\nwrote {trained.model}",
-        highlight=False,
-        soft_wrap=True,
-    )
     if as_json:
-        print_json({"model": str(trained.model), "best": vars(best)})
+        model_file = str(trained.model) if outcome.finished else None
+        best = vars(outcome.best) if outcome.history else None
+        print_json({"folder": str(folder), "model": model_file, "best": best})
+    if not outcome.finished:
+        say(screen, f"go on with: {_again(folder)}", exact=True)
+        raise typer.Exit(130)
+    say(
+        screen,
+        f"best epoch {outcome.best.epoch}: loss {outcome.best.val_loss:.4f}, mean OKS "
+        f"{outcome.best.val_oks:.3f} on the validation persons",
+    )
+    say(screen, f"wrote {trained.model}", exact=True)
+
+
+def _again(folder: Path) -> str:
+    """Return this command line, made to go on: a training needs all its options again."""
+    given = sys.argv[1:]
+    named = any(word.partition("=")[0] == "--out" for word in given)
+    more = [*([] if named else ["--out", str(folder)]), *({"--resume"} - set(given))]
+    return shlex.join(["evopose", *given, *more])
 
 
 def _config(recipe: str, **options: Any) -> "TrainConfig":
@@ -150,16 +163,10 @@ def _config(recipe: str, **options: Any) -> "TrainConfig":
     return replace(TRAIN_RECIPES[recipe](), **given)
 
 
-def _data_display(screen: Any) -> Any:
-    from evopose.cli.live import DataDisplay
-
-    return DataDisplay(screen)
-
-
 class _TrainDisplay:
     """A bar over all steps, and a line an epoch."""
 
-    def __init__(self, screen: Any) -> None:
+    def __init__(self, screen: Console) -> None:
         self.screen = screen
         self.bars = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -171,6 +178,7 @@ class _TrainDisplay:
             transient=True,
             disable=not screen.is_terminal,
         )
+        self.spoke = time.monotonic()
         self.task = self.bars.add_task("train", total=None, epoch=1, note="")
 
     def __enter__(self) -> "_TrainDisplay":
@@ -182,17 +190,23 @@ class _TrainDisplay:
 
     def __call__(self, event: dict[str, Any]) -> None:
         if event.get("kind") == "epoch":
-            self.screen.print(
+            say(
+                self.screen,
                 f"epoch {event['epoch']}: train loss {event['train_loss']:.4f}, "
                 f"val loss {event['val_loss']:.4f}, mean OKS {event['val_oks']:.3f}, "
                 f"{event['samples'] / max(event['train_seconds'], 1e-9):.0f} images/s",
-                highlight=False,
             )
+            self.spoke = time.monotonic()
             return
+        epoch = f"{event['epoch']}/{event['epochs']}"
+        note = f"loss {event['loss']:.3f}, {event['images_per_second']:.0f} images/s"
         self.bars.update(
             self.task,
             total=event["epochs"] * event["steps"],
             completed=(event["epoch"] - 1) * event["steps"] + event["step"],
-            epoch=f"{event['epoch']}/{event['epochs']}",
-            note=f"loss {event['loss']:.3f}, {event['images_per_second']:.0f} images/s",
+            epoch=epoch,
+            note=note,
         )
+        if not self.screen.is_terminal and time.monotonic() - self.spoke > QUIET_SECONDS:
+            say(self.screen, f"  epoch {epoch}, step {event['step']}/{event['steps']}, {note}")
+            self.spoke = time.monotonic()

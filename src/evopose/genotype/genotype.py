@@ -24,7 +24,7 @@ class Stage:
     """
 
     kernel: int
-    """Side of the depthwise kernels, odd."""
+    """Side of the depthwise kernels, odd, at least 3."""
     repeats: int
     """Number of blocks before depth scaling, at least 1."""
     filters: int
@@ -37,8 +37,8 @@ class Stage:
             value = getattr(self, gene)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigError(f"gene {gene} must be a positive integer, got {value!r}")
-        if self.kernel % 2 == 0:
-            raise ConfigError(f"gene kernel must be odd, got {self.kernel}")
+        if self.kernel % 2 == 0 or self.kernel < 3:
+            raise ConfigError(f"gene kernel must be odd and at least 3, got {self.kernel}")
         if self.stride > 2:
             raise ConfigError(f"gene stride must be 1 or 2, got {self.stride}")
 
@@ -69,8 +69,8 @@ class Genotype:
     def from_list(cls, genes: Iterable[Sequence[int]]) -> "Genotype":
         """Return the genotype of [[kernel, repeats, filters / 8, stride], ...], one row a stage.
 
-        Raises: ConfigError for a row that has not four positive integers, an even kernel, or a
-        stride above 2.
+        Raises: ConfigError for a row that has not four positive integers, a kernel that is even or
+        below 3, or a stride above 2.
         """
         try:
             rows = [tuple(row) for row in genes]

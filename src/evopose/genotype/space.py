@@ -57,6 +57,9 @@ class SearchSpace:
                     f"stage {number} of space {self.name!r} must declare the genes "
                     f"{', '.join(GENES)}; it declares {', '.join(sorted(genes)) or 'none'}"
                 )
+            for name, gene in genes.items():
+                for value in gene.values:
+                    self.ancestor.with_gene(number - 1, name, value)  # refuses what cannot be
         if reason := self.why_not(self.ancestor):
             raise ConfigError(f"the ancestor of space {self.name!r} is outside it: {reason}")
 

@@ -35,5 +35,7 @@ def complexity(net: nn.Module, *, input_hw: tuple[int, int]) -> Complexity:
     with torch.no_grad():
         shadow(torch.empty(1, 3, *input_hw, device="meta"))
     trainable = sum(math.prod(p.shape) for p in net.parameters())
-    statistics = sum(2 * m.num_features for m in net.modules() if isinstance(m, _NORMS))
+    statistics = sum(
+        2 * m.num_features for m in net.modules() if isinstance(m, _NORMS) and m.track_running_stats
+    )
     return Complexity(num_parameters=trainable + statistics, num_trainable=trainable, num_macs=macs)

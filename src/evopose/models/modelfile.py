@@ -79,10 +79,10 @@ class ModelCard:
         """Return the card that `to_json` wrote; `source` names the file in errors."""
         try:
             value = json.loads(text)
-            if value["format"] != FORMAT:
+            if (written := value["format"]) != FORMAT:
                 raise ModelError(
-                    f"{source} has model format {value['format']}, this version of evopose reads "
-                    f"{FORMAT}: install the version that wrote it, or a newer one"
+                    f"model format {written}, this version of evopose reads {FORMAT}: install the "
+                    "version that wrote it, or a newer one"
                 )
             spec = value["input"]
             return cls(
@@ -95,7 +95,9 @@ class ModelCard:
                 input=InputSpec(**spec | {k: tuple(spec[k]) for k in ("mean", "std")}),
                 provenance=dict(value["provenance"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except EvoposeError as error:
+            raise ModelError(f"{source}: its description cannot be used: {error}") from error
+        except (LookupError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: its description cannot be read: {error!r}") from error
 
 

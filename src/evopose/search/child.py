@@ -4,6 +4,7 @@ A job is plain JSON; its result is plain JSON and a blob. Killed at any moment a
 goes on from its last checkpoint and gives what it would have given.
 """
 
+import hashlib
 import itertools
 import json
 import os
@@ -59,7 +60,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     genotype = Genotype.from_list(job["genotype"])
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
     encoder = make_encoder(net, codec_spec(training), InputSpec())
-    checkpoint = Path(job["work"]) / "checkpoint.pt"
+    checkpoint = checkpoint_of(Path(job["work"]), training)
     told = Path(job["log"]).with_suffix(".transfer.json")
     if not checkpoint.exists() and job["start_from"]:
         heartbeat(phase="inherit")
@@ -93,6 +94,16 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
         "seconds": seconds,
         "pid": os.getpid(),
     }
+
+
+def checkpoint_of(work: Path, training: TrainConfig) -> Path:
+    """Return the checkpoint's file in an individual's folder.
+
+    Its name is the training's, so that an attempt that must train otherwise (in smaller parts,
+    on another device) begins anew instead of stumbling over what an earlier one left.
+    """
+    described = json.dumps(training.to_dict(), sort_keys=True)
+    return work / f"{hashlib.sha256(described.encode()).hexdigest()[:16]}.pt"
 
 
 def open_data(job: dict[str, Any], part: str) -> TrainData:

@@ -7,13 +7,13 @@ from typing import Any
 import psutil
 import torch
 
+from evopose.data.crops import CropSpec
 from evopose.errors import ConfigError
-from evopose.evolution.executors import ProcessExecutor
 from evopose.evolution.jobs import Event, Heartbeat, Job
 from evopose.models.evopose2d import build_evopose2d
 from evopose.models.evopose2d_plan import Complexity, plan_complexity
 from evopose.search.config import SearchConfig
-from evopose.search.session import Workers
+from evopose.search.session import Workers, make_executor
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
@@ -26,8 +26,15 @@ class Throughput:
     images_per_second: float
     """Of one worker, in training, while all of them train."""
     memory_bytes: int
-    """Of one worker, the whole process."""
+    """Of one worker, the whole process; on a GPU, there."""
+    free_memory_bytes: int
+    """Before anything was trained."""
     complexity: Complexity
+
+
+_MEASURED_IMAGES = 32
+"""Measured with at most so many images at once, memory extrapolated: a batch that is too large
+shall be found in the estimate, not by running out of memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +48,13 @@ class Estimate:
     """Of the whole search; None where no number of generations is set and no hours are."""
     hours_per_generation: float
     crops_bytes: int
+    """Of the crops in the cache; nothing more where they lie there already."""
     weights_bytes: int
+    """Of the weights that are kept."""
     memory_bytes: int
     """Of all workers together."""
+    free_memory_bytes: int
+    """Of that kind, on this machine, now."""
 
 
 def measure_throughput(
@@ -67,12 +78,12 @@ def measure_throughput(
         if event.kind in ("failed", "lost"):
             raise ConfigError(
                 f"the ancestor cannot be trained here: {event.data['message']}. A smaller "
-                "--batch-size, --input-size or --workers may help"
+                "--batch-size, --input or --workers may help"
             )
         if event.kind == "done":
             found.append(event.data)
 
-    executor = ProcessExecutor(slots=workers.count)
+    executor = make_executor(workers)
     try:
         for slot in range(workers.count):
             executor.submit(slot, job)
@@ -84,6 +95,7 @@ def measure_throughput(
     return Throughput(
         images_per_second=sum(one["images_per_second"] for one in found) / len(found),
         memory_bytes=max(one["memory_bytes"] for one in found),
+        free_memory_bytes=max(one["free_memory_bytes"] for one in found),
         complexity=plan_complexity(options),
     )
 
@@ -92,12 +104,16 @@ def measure_job(job: Job, heartbeat: Heartbeat) -> dict[str, float]:
     """Return images per second and bytes of memory of training the ancestor in this process."""
     config, compute = SearchConfig.from_json(job["config"]), Compute(**job["compute"])
     prepare(compute)
+    on_gpu = compute.device.startswith("cuda")
+    free = torch.cuda.mem_get_info()[0] if on_gpu else psutil.virtual_memory().available
     training, num_keypoints = config.ancestor_training, job["num_keypoints"]
     net = build_evopose2d(config.evopose2d(config.ancestor, num_keypoints=num_keypoints))
     fabric = make_fabric(compute)
     place(net, fabric.device)
     run, optimizer = fabric.setup(net, make_optimizer(net, training))
-    part = -(-training.batch_size // training.accumulate)
+    whole = -(-training.batch_size // training.accumulate)
+    part = min(whole, _MEASURED_IMAGES)
+    before = psutil.Process().memory_info().rss
     images = torch.randn(part, 3, *config.input_hw, device=fabric.device)
     target = torch.rand(part, num_keypoints, *net.heatmap_hw, device=fabric.device)
     visible = torch.ones(part, num_keypoints, dtype=torch.bool, device=fabric.device)
@@ -116,26 +132,29 @@ def measure_job(job: Job, heartbeat: Heartbeat) -> dict[str, float]:
         step()
         steps += 1
     used = psutil.Process().memory_info().rss
-    if fabric.device.type == "cuda":
-        used = torch.cuda.max_memory_allocated(fabric.device)
-    return {"images_per_second": steps * part / spent, "memory_bytes": used}
+    if on_gpu:
+        before, used = 0, torch.cuda.max_memory_allocated(fabric.device)
+    return {
+        "images_per_second": steps * part / spent,
+        "memory_bytes": round(before + (used - before) * whole / part),
+        "free_memory_bytes": free,
+    }
 
 
 def estimate(
     config: SearchConfig,
     speed: Throughput,
     *,
-    train_persons: int,
-    fitness_persons: int,
+    persons: dict[str, int],
     workers: int,
-    free_memory: int | None = None,
 ) -> Estimate:
     """Return the cost, taking every child to be as slow and as large as the ancestor.
 
-    Validation is taken to run three times as fast as training.
+    `persons` are those of "train", "fitness" and "val". Validation is taken to run three times as
+    fast as training.
     """
     evolution = config.evolution
-    passes = train_persons + fitness_persons / 3
+    passes = persons["train"] + persons["fitness"] / 3
     children = evolution.children + evolution.clones
     child = config.child_training.epochs * passes / speed.images_per_second
     together = speed.images_per_second * workers  # the ancestor has the threads of all
@@ -148,15 +167,15 @@ def estimate(
         hours = ancestor / 3600 + evolution.generations * generation
     if evolution.hours is not None:
         hours = min(hours, evolution.hours) if hours is not None else evolution.hours
-    margin = config.crop_margin**2
-    height, width = config.input_hw
+    height, width = CropSpec(input_hw=config.input_hw, margin=config.crop_margin).stored_hw
     kept = evolution.keep_best + evolution.parents + children
     return Estimate(
         trainings=trainings,
         trainings_per_generation=children,
         hours=hours,
         hours_per_generation=generation,
-        crops_bytes=round((train_persons + fitness_persons) * height * width * 3 * margin),
+        crops_bytes=3 * height * width * sum(persons.values()),
         weights_bytes=4 * speed.complexity.num_parameters * kept,
         memory_bytes=workers * speed.memory_bytes,
+        free_memory_bytes=speed.free_memory_bytes,
     )

@@ -1,6 +1,5 @@
 """The network that a MODEL argument means, for a skeleton: loaded, or built anew."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from evopose.errors import ConfigError, ModelError
@@ -25,8 +24,9 @@ def load_or_build(
 ) -> tuple[EvoPose2D, str]:
     """Return the network and where it comes from, in words.
 
-    `model` is a model file, a run folder (its best), `RUN:ID`, or a name; the size and the
-    genotype may be given for a name only. `fresh` draws the weights of a file anew.
+    `model` is a model file, the folder of a run (its best) or of a training, `RUN:ID`, or a name;
+    the size and the genotype may be given for a name only. `fresh` draws the weights of a file
+    anew.
 
     Raises: ModelError if `model` is none of these, or its keypoints are not the skeleton's;
     ConfigError for an input size that the strides do not divide.
@@ -44,17 +44,17 @@ def load_or_build(
         require_fit(built.config)
         return built, f"{model}, random weights"
     if genotype or input_hw:
-        raise ConfigError(f"{file} has its own genotype and input size; give them for names only")
+        raise ConfigError(f"{model} has its own genotype and input size; give them for names only")
     net, card = load_model(file)
     assert isinstance(net, EvoPose2D)
     if card.skeleton.keypoints != skeleton.keypoints:
         raise ModelError(
-            f"{file} knows the keypoints {', '.join(card.skeleton.keypoints)}; the data has "
+            f"{model} knows the keypoints {', '.join(card.skeleton.keypoints)}; the data has "
             f"{', '.join(skeleton.keypoints)}"
         )
     if fresh:
-        return build_evopose2d(replace(net.config), seed=seed), f"{file}, random weights"
-    return net, f"{file}, with its weights"
+        return build_evopose2d(net.config, seed=seed), f"{model}, random weights"
+    return net, f"{model}, with its weights"
 
 
 def find_model_file(model: str) -> Path | None:
@@ -66,7 +66,8 @@ def find_model_file(model: str) -> Path | None:
     if path.is_file():
         return path
     if path.is_dir():
-        return run_file(path, None)
+        trained = path / "model.safetensors"
+        return trained if trained.is_file() else run_file(path, None)
     folder, colon, individual = model.rpartition(":")
     if colon and Path(folder).is_dir():
         return run_file(Path(folder), individual)

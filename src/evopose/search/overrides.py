@@ -1,16 +1,17 @@
 """Changing a recipe: each option of `evopose evolve` replaces one value of its configuration."""
 
-import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from evopose.errors import ConfigError
-from evopose.genotype import GENOTYPES, Genotype
+from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
+from evopose.models.modelfile import read_card
 from evopose.search.config import SearchConfig
-from evopose.search.session import ancestor_from_file
 
 _EVOLUTION = ("children", "parents", "generations", "hours", "patience", "min_gain", "clones")
+_TRAINING = ("batch_size", "learning_rate", "precision")
+_WHOLE = ("input_hw", "transfer")
 _FITNESS = ("target_parameters", "target_macs", "gamma", "max_parameters", "max_macs")
 
 
@@ -20,33 +21,36 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
     Options: `children`, `parents`, `generations`, `hours`, `patience`, `min_gain`, `clones`,
     `target_parameters`, `target_macs`, `gamma`, `max_parameters`, `max_macs`, `seed`, `input_hw`,
     `epochs` (of a child), `ancestor_epochs`, `batch_size`, `learning_rate` (both of all
-    trainings), `transfer`, `scaling_reference` (a number or "none"), `precision`, `ancestor` (a
-    name, genotype JSON or model file), `ancestor_weights` (a model file or "none").
+    trainings), `transfer`, `scaling_reference` (a number or "none"), `precision`, `space` (a
+    `SearchSpace`, a name or a JSON file; its ancestor comes with it), `ancestor` (a `Genotype`, its
+    JSON, a name or a model file), `ancestor_weights` (a model file or "none").
 
     Raises: ConfigError for an unknown option or a value that cannot be used.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    if ancestor := given.pop("ancestor", None):
-        config = _with_ancestor(config, ancestor)
-    if (weights := given.pop("ancestor_weights", None)) is not None:
-        config = replace(config, ancestor_weights=None if weights == "none" else weights)
+    take = {name: given.pop(name) for name in _WHOLE if name in given}
+    if "space" in given:
+        take["space"] = _space(given.pop("space"))
+        take["ancestor"] = take["space"].ancestor
+    if "ancestor" in given:
+        take |= _ancestor(given.pop("ancestor"), config)
+    if "ancestor_weights" in given:
+        take["ancestor_weights"] = _weights(given.pop("ancestor_weights"))
+    if "scaling_reference" in given:
+        reference = _reference(given.pop("scaling_reference"))
+        network = take.get("network", config.network)
+        take["network"] = replace(network, scaling_reference=reference)
     evolution = {name: given.pop(name) for name in _EVOLUTION if name in given}
-    fitness = {name: given.pop(name) for name in _FITNESS if name in given}
     if "seed" in given:
         evolution["seed"] = evolution["training_seed"] = given.pop("seed")
-    if fitness:
-        evolution["fitness"] = replace(config.evolution.fitness, **fitness)
-    shared = {n: given.pop(n) for n in ("batch_size", "learning_rate", "precision") if n in given}
-    child = shared | ({"epochs": given.pop("epochs")} if "epochs" in given else {})
-    first = shared | (
-        {"epochs": given.pop("ancestor_epochs")} if "ancestor_epochs" in given else {}
-    )
-    if "scaling_reference" in given:
-        network = replace(
-            config.network, scaling_reference=_reference(given.pop("scaling_reference"))
-        )
-        config = replace(config, network=network)
-    rest = {name: given.pop(name) for name in ("input_hw", "transfer") if name in given}
+    fitness = {name: given.pop(name) for name in _FITNESS if name in given}
+    evolution["fitness"] = replace(config.evolution.fitness, **fitness)
+    child = {name: given.pop(name) for name in _TRAINING if name in given}
+    first = dict(child)
+    if "epochs" in given:
+        child["epochs"] = given.pop("epochs")
+    if "ancestor_epochs" in given:
+        first["epochs"] = given.pop("ancestor_epochs")
     if given:
         raise ConfigError(f"unknown options of a search: {', '.join(sorted(given))}")
     return replace(
@@ -54,7 +58,7 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
         evolution=replace(config.evolution, **evolution),
         child_training=replace(config.child_training, **child),
         ancestor_training=replace(config.ancestor_training, **first),
-        **rest,
+        **take,
     )
 
 
@@ -66,19 +70,50 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _with_ancestor(config: SearchConfig, ancestor: str) -> SearchConfig:
-    if ancestor in GENOTYPES:
-        genotype = GENOTYPES[ancestor]
-    elif Path(ancestor).is_file():
-        return ancestor_from_file(config, Path(ancestor))
-    elif ancestor.lstrip().startswith("["):
-        genotype = Genotype.from_json(ancestor)
-    else:
+def _ancestor(value: str | Path | Genotype, config: SearchConfig) -> dict[str, Any]:
+    """Return what an ancestor changes in a configuration; a model file's brings its weights."""
+    if isinstance(value, Genotype):
+        return {"ancestor": value}
+    if value in GENOTYPES:
+        return {"ancestor": GENOTYPES[str(value)]}
+    if str(value).lstrip().startswith("["):
+        return {"ancestor": Genotype.from_json(str(value))}
+    if not Path(value).is_file():
         raise ConfigError(
-            f"ancestor {ancestor!r} is neither a model file, nor a genotype like "
+            f"ancestor {str(value)!r} is neither a model file, nor a genotype like "
             f"[[3,1,2,1],...], nor one of {', '.join(GENOTYPES)}"
         )
-    return replace(config, ancestor=genotype)
+    card = read_card(value)
+    if card.genotype is None:
+        raise ConfigError(f"{value} holds a {card.architecture}, only EvoPose2D can be an ancestor")
+    options = {name: card.config[name] for name in asdict(config.network) if name in card.config}
+    return {
+        "ancestor": card.genotype,
+        "ancestor_weights": str(Path(value).resolve()),
+        "network": replace(config.network, **options),
+    }
+
+
+def _weights(value: str | Path) -> str | None:
+    if value == "none":
+        return None
+    if (card := read_card(value)).genotype is None:
+        raise ConfigError(f"{value} holds a {card.architecture}; an ancestor needs an EvoPose2D's")
+    return str(Path(value).resolve())
+
+
+def _space(value: str | Path | SearchSpace) -> SearchSpace:
+    if isinstance(value, SearchSpace):
+        return value
+    if value in SPACES:
+        return SPACES[str(value)]
+    try:
+        return SearchSpace.from_json(Path(value).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"space {str(value)!r} is neither one of {', '.join(SPACES)} nor a file that can "
+            f"be read: {error}"
+        ) from error
 
 
 def _reference(value: Any) -> float | None:
@@ -90,13 +125,3 @@ def _reference(value: Any) -> float | None:
         raise ConfigError(
             f"scaling_reference is a side in pixels, or none; got {value!r}"
         ) from error
-
-
-def space_from_file(path: Path) -> Any:
-    """Return the search space declared in a JSON file."""
-    from evopose.genotype import SearchSpace
-
-    try:
-        return SearchSpace.from_json(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise ConfigError(f"cannot read the search space {path}: {error}") from error

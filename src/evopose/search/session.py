@@ -3,14 +3,17 @@
 import platform
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
 from evopose.data.splits import fitness_split
-from evopose.errors import ConfigError, RunError
+from evopose.errors import ConfigError
 from evopose.evolution.engine import run_search
 from evopose.evolution.executors import EXECUTORS
 from evopose.evolution.individual import Individual
@@ -19,10 +22,9 @@ from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models.evopose2d_plan import plan_complexity
-from evopose.models.modelfile import read_card
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
-from evopose.training.checkpoint import write_atomically
+from evopose.structures import PoseDataset
 from evopose.training.compute import Compute, cpu_count
 from evopose.training.session import cut_crops
 from evopose.training.validate import TrainData
@@ -44,6 +46,12 @@ class SearchData:
     val: TrainData
     """For reports alone."""
 
+    @property
+    def crops(self) -> dict[str, str]:
+        """The folder of the crops of each part."""
+        parts = {"train": self.train, "fitness": self.fitness, "val": self.val}
+        return {name: str(part.cache.folder) for name, part in parts.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
@@ -55,113 +63,50 @@ class Workers:
     """A name in `EXECUTORS`."""
 
 
-def choose_workers(compute: Compute, count: int | None, threads: int | None) -> Workers:
+def choose_workers(
+    compute: Compute, count: int | None, threads: int | None, executor: str = "process"
+) -> Workers:
     """Return so many workers that workers times threads fills the CPUs and no more.
 
     On a CPU one worker a core trains most images a second; on a GPU one worker has it to itself.
 
-    Raises: ConfigError if more is asked for than there is.
+    Raises: ConfigError for an unknown executor, or if more is asked for than there is.
     """
+    if executor not in EXECUTORS:
+        raise ConfigError(f"no executor {executor!r}; there are {', '.join(EXECUTORS)}")
     cpus = cpu_count()
     if count is None:
-        count = 1 if compute.device != "cpu" else max(1, cpus // (threads or 1))
+        alone = compute.device != "cpu" or executor == "inline"
+        count = 1 if alone else max(1, cpus // max(1, threads or 1))
     if threads is None:
-        threads = max(1, cpus // count)
+        threads = max(1, cpus // max(1, count))
     if count < 1 or threads < 1 or count * threads > cpus:
         raise ConfigError(
             f"{count} workers of {threads} threads do not fit {cpus} CPUs; give --workers and "
-            "--threads whose product is at most that"
+            "--threads of at least 1 whose product is at most that"
         )
-    return Workers(compute=replace(compute, threads=threads), count=count)
+    if executor == "inline" and count > 1:
+        raise ConfigError("inline trains one individual at a time: give --workers 1, or process")
+    return Workers(compute=replace(compute, threads=threads), count=count, executor=executor)
+
+
+def parts_of(splits: Splits) -> dict[str, PoseDataset]:
+    """Return `train` and `fitness`, drawn from the train split, and `val`."""
+    train, fitness = fitness_split(splits.train)
+    return {"train": train, "fitness": fitness, "val": splits.val}
 
 
 def prepare_data(
     splits: Splits, config: SearchConfig, *, on_progress: Progress | None = None
 ) -> SearchData:
     """Return the crops of train, fitness and val, cut now unless the cache has them."""
-    train, fitness = fitness_split(splits.train)
-
-    def cut(dataset: Any) -> TrainData:
-        return cut_crops(
-            dataset, config.input_hw, margin=config.crop_margin, on_progress=on_progress
-        )
-
-    return SearchData(
-        source=splits.source,
-        digest=splits.digest,
-        skeleton=splits.train.skeleton,
-        train=cut(train),
-        fitness=cut(fitness),
-        val=cut(splits.val),
-    )
-
-
-def create_run(run: Path, config: SearchConfig, data: SearchData, workers: Workers) -> Store:
-    """Return the store of a new run in the folder `run`, its configuration written beside it."""
-    store = Store.create(run, run_meta(config, data, workers))
-    try:
-        write_atomically(run / "config.json", config.to_json().encode())
-    except OSError as error:
-        store.close()
-        raise RunError(f"cannot write {run / 'config.json'}: {error.strerror}") from error
-    return store
-
-
-def open_run(run: Path, data: SearchData) -> Store:
-    """Return the store of an existing run, to go on with it.
-
-    Raises: RunError if it was made on other data.
-    """
-    store = Store.open(run)
-    if (made_on := store.meta["data"]) != data.digest:
-        source = store.meta["source"]
-        store.close()
-        raise RunError(
-            f"{run} was made on {source} (digest {made_on[:12]}), not on {data.source} (digest "
-            f"{data.digest[:12]}); name that dataset, or start another run"
-        )
-    return store
-
-
-def read_config(run: Path) -> SearchConfig:
-    """Return the configuration of a run. Raises: RunError if the folder has none."""
-    try:
-        return SearchConfig.from_json((run / "config.json").read_text())
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{run} is not the folder of a run: it has no config.json; name one that "
-            "`evopose evolve` made"
-        ) from error
-
-
-def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[str, Any]:
-    """Return what a run's store says of it."""
-    return {
-        "title": f"{data.source}: {config.recipe}",
-        "source": data.source,
-        "data": data.digest,
-        "recipe": config.recipe,
-        "space": config.space.name,
-        "seed": config.evolution.seed,
-        "persons": {
-            "train": len(data.train),
-            "fitness": len(data.fitness),
-            "val": len(data.val),
-        },
-        "input_hw": list(config.input_hw),
-        "device": workers.compute.describe(),
-        "workers": workers.count,
-        "crops": {name: str(part.cache.folder) for name, part in _parts(data).items()},
-        "sigmas_assumed": data.skeleton.sigmas_assumed,
-        "versions": versions(),
+    cut = {
+        name: cut_crops(part, config.input_hw, margin=config.crop_margin, on_progress=on_progress)
+        for name, part in parts_of(splits).items()
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    import torch
-
-    return {"evopose": VERSION, "torch": torch.__version__, "python": platform.python_version()}
+    return SearchData(
+        source=splits.source, digest=splits.digest, skeleton=splits.train.skeleton, **cut
+    )
 
 
 def search(
@@ -202,12 +147,12 @@ def search(
         )
     finally:
         executor.close()
+        with suppress(OSError):  # not empty: what was interrupted goes on from there
+            work.rmdir()
 
 
 def make_executor(workers: Workers) -> Executor:
     """Return the executor that trains individuals on this machine."""
-    if workers.executor not in EXECUTORS:
-        raise ConfigError(f"no executor {workers.executor!r}; there are {', '.join(EXECUTORS)}")
     options = {} if workers.executor == "inline" else {"slots": workers.count}
     return EXECUTORS[workers.executor](**options)
 
@@ -226,8 +171,7 @@ def make_jobs(
     config: SearchConfig, data: SearchData, workers: Workers
 ) -> Callable[[Individual, int, Individual | None, Store], dict[str, Any]]:
     """Return the function from an individual to the job that trains it."""
-    described = versions()
-    crops = {name: str(part.cache.folder) for name, part in _parts(data).items()}
+    described, crops = versions(), data.crops
 
     def make_job(
         one: Individual, attempt: int, parent: Individual | None, store: Store
@@ -261,22 +205,6 @@ def make_jobs(
     return make_job
 
 
-def _parts(data: SearchData) -> dict[str, TrainData]:
-    return {"train": data.train, "fitness": data.fitness, "val": data.val}
-
-
-def ancestor_from_file(config: SearchConfig, file: Path) -> SearchConfig:
-    """Return the configuration with the genotype, options and weights of a model file's network.
-
-    Raises: ConfigError if it is no EvoPose2D.
-    """
-    card = read_card(file)
-    if card.genotype is None:
-        raise ConfigError(f"{file} holds a {card.architecture}, only EvoPose2D can be an ancestor")
-    options = {k: v for k, v in card.config.items() if k in asdict(config.network)}
-    return replace(
-        config,
-        ancestor=card.genotype,
-        ancestor_weights=str(file.resolve()),
-        network=replace(config.network, **options),
-    )
+def versions() -> dict[str, str]:
+    """Return the versions that results depend on."""
+    return {"evopose": VERSION, "torch": torch.__version__, "python": platform.python_version()}

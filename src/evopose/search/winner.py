@@ -1,5 +1,6 @@
 """The winner: its file, the Pareto set's files, and what it sees on persons it never met."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.modelfile import load_model
-from evopose.training.compute import Compute, make_fabric
+from evopose.training.compute import Compute, make_fabric, prepare
 from evopose.training.session import make_encoder
 from evopose.training.validate import TrainData, Validation, validate
 
@@ -42,7 +43,7 @@ def export_best(store: Store) -> Path | None:
 
 def _copy(store: Store, one: Individual, target: Path) -> None:
     assert one.blob is not None
-    beside = target.with_name(f".{target.name}")
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
     shutil.copyfile(store.blobs.path(one.blob), beside)
     beside.replace(target)
 
@@ -63,6 +64,7 @@ def look(model: Path, data: TrainData, compute: Compute, *, count: int = 24) -> 
 
     Raises: DataError if the crops are of another size or skeleton than the network's.
     """
+    prepare(compute)
     net, card = load_model(model)
     assert isinstance(net, EvoPose2D)
     if data.cache.spec.input_hw != card.input_hw or len(data.cache.skeleton) != len(card.skeleton):

@@ -6,6 +6,7 @@ They are torch files read with `weights_only=True`, so loading one never runs co
 import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,19 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
+        with zipfile.ZipFile(path) as file:
+            if damaged := file.testzip():  # torch itself does not look at the checksums
+                raise ValueError(f"the checksum of {damaged} is wrong")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except _UNREADABLE as error:
         raise RunError(
             f"the checkpoint {path} cannot be read ({error}); delete it to start afresh"
         ) from error
     return state
+
+
+_UNREADABLE = (
+    EOFError, LookupError, OSError, RuntimeError, ValueError, pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What zipfile and torch raise for a file that is cut off or changed."""

@@ -41,8 +41,11 @@ def resolve_compute(
 ) -> Compute:
     """Return what `device` means on this machine.
 
-    `auto` takes a GPU if there is one. Raises: ConfigError for a device that is not here.
+    `auto` takes a GPU if there is one. Raises: ConfigError for a device that is not here, more
+    threads than CPUs, or an unknown precision.
     """
+    if threads is not None and not 1 <= threads <= cpu_count():
+        raise ConfigError(f"threads must be 1 to {cpu_count()}, the CPUs here; got {threads}")
     if device == "auto":
         mps = torch.backends.mps.is_available()
         device = "cuda:0" if torch.cuda.is_available() else "mps" if mps else "cpu"
@@ -58,8 +61,9 @@ def resolve_compute(
             f"device {device!r} is not on this machine (found: {found}); give cpu, cuda, cuda:N, "
             "mps or auto"
         )
-    if kind == "cuda":
-        device = f"cuda:{index or 0}"
+    device = f"cuda:{index or 0}" if kind == "cuda" else kind
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"precision must be auto, fp32 or bf16, got {precision!r}")
     if precision == "auto":
         precision = "bf16" if computes_bf16(kind) else "fp32"
     return Compute(device=device, threads=threads or cpu_count(), precision=precision)

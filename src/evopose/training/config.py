@@ -51,11 +51,15 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0 or self.weight_decay < 0 or self.warmup_epochs < 0:
-            raise ConfigError(
-                "learning_rate must be positive, weight_decay and warmup_epochs not negative; got "
-                f"{self.learning_rate}, {self.weight_decay}, {self.warmup_epochs}"
-            )
+        if not self.learning_rate > 0:
+            raise ConfigError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name in (
+            "weight_decay", "warmup_epochs", "warmup_from", "clip_norm", "checkpoint_seconds"
+        ):  # fmt: skip
+            if not getattr(self, name) >= 0:
+                raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"patience must be at least 1 epoch, or None, got {self.patience}")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
         for name, allowed in (

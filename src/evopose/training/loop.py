@@ -6,6 +6,7 @@ on the CPU.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -82,8 +83,8 @@ def fit(
 
     Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step.
 
-    Raises: TrainingDiverged if a loss is not finite, naming step, images and the last good
-    checkpoint; RunError for a checkpoint of another configuration.
+    Raises: TrainingDiverged if a loss or gradient is not finite, naming step, images and the last good
+    checkpoint; RunError for a checkpoint of another configuration or network.
     """
     session = _Session(net, train, val, config, compute, encoder, checkpoint, on_progress)
     try:
@@ -179,10 +180,16 @@ class _Session:
             )
         for name in _PROGRESS:
             setattr(self, name, state[name])
-        self.net.load_state_dict(state["net"])
-        if self.ema:
-            self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.net.load_state_dict(state["net"])
+            if self.ema:
+                self.ema.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (RuntimeError, ValueError) as error:
+            raise RunError(
+                f"the checkpoint {self.checkpoint} belongs to another network; delete it to start "
+                "afresh"
+            ) from error
         self.generator.set_state(state["generator"])
         self.history = [EpochRecord(**record) for record in state["history"]]
 
@@ -230,8 +237,11 @@ class _Session:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
         total, count = self._backward(batch)
-        if self.config.clip_norm:
-            nn.utils.clip_grad_norm_(self.net.parameters(), self.config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(
+            self.net.parameters(), self.config.clip_norm or float("inf")
+        )
+        if not torch.isfinite(norm):  # the step would spoil the weights, and the next checkpoint
+            self._diverged(batch, f"norm of the gradient is {norm.item()}")
         self.wrapped_optimizer.step()
         if self.ema:
             self.ema.update_parameters(self.net)
@@ -258,15 +268,15 @@ class _Session:
             self.fabric.backward(numerator / max(share, 1.0))
             total += numerator.item()
             count += float(divisor)
-        if not torch.isfinite(torch.tensor(total)):
-            self._diverged(batch, total)
+        if not math.isfinite(total):
+            self._diverged(batch, f"loss is {total}")
         return total, max(count, 1.0)
 
-    def _diverged(self, batch: Batch, loss: float) -> None:
+    def _diverged(self, batch: Batch, what: str) -> None:
         names = self.train_data.names(batch.index[:8])
         kept = self.checkpoint and self.checkpoint.exists()
         raise TrainingDiverged(
-            f"the loss is {loss} at epoch {self.epoch + 1}, step {self.step + 1} of "
+            f"the {what} at epoch {self.epoch + 1}, step {self.step + 1} of "
             f"{self.steps_per_epoch}; images {', '.join(names)}"
             f"{' and others' if len(batch.index) > 8 else ''}; "
             f"{f'last good checkpoint: {self.checkpoint}' if kept else 'no checkpoint yet'}. "

@@ -85,7 +85,8 @@ def train_network(
     Writes `checkpoint.pt`, `history.jsonl`, `config.json` and at the end `model.safetensors` in
     the folder `out`.
 
-    Raises: RunError where `out` holds a training already and `resume` is not set.
+    Raises: RunError where `out` holds a training already and `resume` is not set, or one with
+    other options, network or data.
     """
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists() and not resume:
@@ -96,8 +97,12 @@ def train_network(
     margin = 1.4
     train = cut_crops(data.train, net.config.input_hw, margin=margin, on_progress=on_data)
     val = cut_crops(data.val, net.config.input_hw, margin=margin, on_progress=on_data)
-    described = json.dumps(training.to_dict() | {"data": data.digest}, indent=1)
-    write_atomically(out / "config.json", described.encode())
+    described = training.to_dict() | {
+        "network": asdict(net.config),
+        "skeleton": data.train.skeleton.to_json(),
+        "data": data.digest,
+    }
+    _write_config(out / "config.json", described, goes_on=checkpoint.exists())
     codec = codec_spec(training)
 
     def note(event: dict[str, Any]) -> None:
@@ -127,3 +132,18 @@ def train_network(
         card = evopose2d_card(net, skeleton=data.train.skeleton, codec=codec, provenance=provenance)
         save_model(model, net, card)
     return Trained(model=model, outcome=outcome)
+
+
+def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> None:
+    """Write what determines a training; raise RunError if one that goes on has another."""
+    text = json.dumps(described, indent=1)
+    if goes_on and path.exists():
+        before = json.loads(path.read_text())
+        if others := [
+            name for name, value in json.loads(text).items() if value != before.get(name)
+        ]:
+            raise RunError(
+                f"the training in {path.parent} was begun with other values of "
+                f"{', '.join(others)}: give those again, or choose another --out"
+            )
+    write_atomically(path, text.encode())

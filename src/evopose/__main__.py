@@ -1,0 +1,5 @@
+"""`python -m evopose`."""
+
+from evopose.cli import main
+
+main()

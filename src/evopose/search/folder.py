@@ -1,0 +1,95 @@
+"""The run folder of a search: its configuration and its store, made or opened again."""
+
+from pathlib import Path
+from typing import Any
+
+from evopose.data.layouts import Splits
+from evopose.errors import ConfigError, RunError
+from evopose.evolution.database import DATABASE
+from evopose.evolution.store import Store
+from evopose.search.config import SearchConfig
+from evopose.search.session import SearchData, Workers, versions
+from evopose.training.checkpoint import write_atomically
+
+
+def create_run(run: Path, config: SearchConfig, data: SearchData, workers: Workers) -> Store:
+    """Return the store of a new run in the folder `run`, its configuration written beside it.
+
+    Raises: RunError if the folder holds a run, or cannot be written.
+    """
+    require_no_run(run)
+    write_config(run, config)
+    return Store.create(run, run_meta(config, data, workers))
+
+
+def open_run(run: Path, config: SearchConfig) -> Store:
+    """Return the store of an existing run, to go on with it as `config` says."""
+    store = Store.open(run)
+    try:
+        write_config(run, config)
+    except RunError:
+        store.close()
+        raise
+    return store
+
+
+def require_no_run(run: Path) -> None:
+    """Raise RunError if the folder holds a run already."""
+    if (run / DATABASE).exists():
+        raise RunError(
+            f"{run} is a run already: go on with --resume, or choose another folder with --run"
+        )
+
+
+def require_same_data(run: Path, splits: Splits) -> None:
+    """Raise RunError if the run was made on other data, or by a version that cannot go on."""
+    with Store.read(run) as store:
+        digest, source = store.meta["data"], store.meta["source"]
+    if digest != splits.digest:
+        raise RunError(
+            f"{run} was made on {source} (digest {digest[:12]}), not on {splits.source} (digest "
+            f"{splits.digest[:12]}); name that dataset, or start another run"
+        )
+
+
+def write_config(run: Path, config: SearchConfig) -> None:
+    """Write `config.json` into the run folder. Raises: RunError if that cannot be."""
+    try:
+        write_atomically(run / "config.json", config.to_json().encode())
+    except OSError as error:
+        raise RunError(
+            f"cannot write {run / 'config.json'}: {error.strerror}; choose another folder with "
+            "--run, or mend this one"
+        ) from error
+
+
+def read_config(run: Path) -> SearchConfig:
+    """Return the configuration of a run.
+
+    Raises: RunError if there is no run, one of another version, or its configuration is damaged.
+    """
+    Store.read(run).close()
+    path = run / "config.json"
+    try:
+        return SearchConfig.from_json(path.read_text())
+    except (OSError, ValueError, ConfigError) as error:
+        raise RunError(f"cannot read {path}: {error}; restore it from a copy") from error
+
+
+def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[str, Any]:
+    """Return what a run's store says of it."""
+    return {
+        "title": f"{data.source}: {config.recipe}",
+        "source": data.source,
+        "data": data.digest,
+        "recipe": config.recipe,
+        "space": config.space.name,
+        "seed": config.evolution.seed,
+        "persons": {name: len(getattr(data, name)) for name in data.crops},
+        "input_hw": list(config.input_hw),
+        "device": workers.compute.describe(),
+        "workers": workers.count,
+        "crops": data.crops,
+        "sigmas_assumed": data.skeleton.sigmas_assumed,
+        "versions": versions(),
+    }
