@@ -18,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 evolve: $(STAMP) ## evolve a pose network on drawn people, in minutes
-	$(BIN)/evopose evolve synthetic:1600 --recipe demo
+	$(BIN)/evopose evolve synthetic:2400 --recipe demo
 
 test: $(STAMP) ## run the tests, doctests included
 	$(BIN)/python -m pytest -q -n auto --dist worksteal

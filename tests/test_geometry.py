@@ -26,9 +26,7 @@ frames = st.tuples(
 
 def affine_of(frame: tuple[tuple[float, float], float, float, bool]) -> np.ndarray:
     centre, scale, rotation, flip = frame
-    return crop_affine(
-        np.array(centre), scale, input_hw=INPUT_HW, rotation_deg=rotation, flip=flip
-    )
+    return crop_affine(np.array(centre), scale, input_hw=INPUT_HW, rotation_deg=rotation, flip=flip)
 
 
 @given(frame=frames)

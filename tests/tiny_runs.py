@@ -110,8 +110,15 @@ def story(run: Path, *, generations: int | None = None) -> list[tuple[Any, ...]]
     """Return what two runs of the same search must agree in, up to a generation."""
     with Store.read(run) as store:
         return [
-            (one.id, one.parent_id, one.genotype, one.seed, one.loss, one.fitness)
-            + (one.result.get("blob"), one.result.get("transfer"))
-            for one in store.individuals()
+            (
+                one.id,
+                one.parent_id,
+                one.genotype,
+                one.seed,
+                one.loss,
+                one.fitness,
+                one.result["blob"],
+            )
+            for one in store.individuals(status="done")
             if generations is None or one.generation <= generations
         ]

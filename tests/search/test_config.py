@@ -80,10 +80,10 @@ def test_what_is_no_configuration_is_refused(text):
 
 def test_a_configuration_of_another_version_is_refused(small):
     value = json.loads(small.to_json())
-    with pytest.raises(ConfigError, match="not a search configuration.*novelty"):
+    with pytest.raises(ConfigError, match=r"not a search configuration.*novelty"):
         SearchConfig.from_json(json.dumps(value | {"novelty": 1}))
     value["evolution"]["novelty"] = 1
-    with pytest.raises(ConfigError, match="not a search configuration.*novelty"):
+    with pytest.raises(ConfigError, match=r"not a search configuration.*novelty"):
         SearchConfig.from_json(json.dumps(value))
 
 

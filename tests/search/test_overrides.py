@@ -155,7 +155,7 @@ def test_weights_of_an_ancestor_are_looked_at_before_anything_starts(
 def test_a_space_of_ones_own_comes_with_its_ancestor(tmp_path):
     declared = json.loads(SPACES["small"].to_json())
     declared["name"] = "no-squeeze"
-    declared["ancestor"] = [[3, 1, 1, 1]] + declared["ancestor"][1:]
+    declared["ancestor"] = [[3, 1, 1, 1], *declared["ancestor"][1:]]
     declared["stages"][0] = {
         gene: {"values": [value]}
         for gene, value in zip(

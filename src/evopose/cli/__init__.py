@@ -1,6 +1,5 @@
 """The command line. This module loads nothing heavy: `evopose --help` must be quick."""
 
-import errno
 import logging
 import sys
 
@@ -42,13 +41,6 @@ def _options(
 ) -> None: ...
 
 
-_USERS_DISK = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR,
-    errno.EEXIST, errno.EISDIR,
-}  # fmt: skip
-"""Errors of the file system that a user can mend."""
-
-
 def main() -> None:
     """Run the command line: exits 0, 2 on a user's mistake (told in one message), 130 on Ctrl-C."""
     from evopose.cli import evolve, inspect, train  # noqa: F401  each adds its verbs
@@ -57,17 +49,7 @@ def main() -> None:
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     try:
-        app()
+        app(prog_name="evopose")
     except EvoposeError as error:
         print(f"evopose: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except OSError as error:
-        if error.errno not in _USERS_DISK:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"evopose: {where}{error.strerror}; what was done before is kept: mend this, or choose "
-            "another place, then go on",
-            file=sys.stderr,
-        )
         raise SystemExit(2) from error

@@ -74,6 +74,7 @@ def train(
     """
     from evopose.cli.live import DataDisplay
     from evopose.data.layouts import open_dataset
+    from evopose.evolution.database import errors_of
     from evopose.search.network import load_or_build
     from evopose.search.overrides import parse_size
     from evopose.search.session import versions
@@ -117,7 +118,7 @@ def train(
         f"{len(splits.val.trainable):,} to validate",
     )
     say(screen, f"folder: {folder}", exact=True)
-    with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show:
+    with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show, errors_of(folder):
         trained = train_network(
             net,
             splits,

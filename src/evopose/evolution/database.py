@@ -151,9 +151,12 @@ def errors_of(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise disk_full(folder) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        if error.errno in _NOT_OURS:
             raise _read_only(folder) from error
         raise
+
+
+_NOT_OURS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 
 
 def _explain(error: sqlite3.DatabaseError, folder: Path) -> RunError | None:
@@ -170,9 +173,7 @@ def _explain(error: sqlite3.DatabaseError, folder: Path) -> RunError | None:
 
 
 def _read_only(folder: Path) -> RunError:
-    return RunError(
-        f"{folder} cannot be written: make it writable, or choose another folder with --run"
-    )
+    return RunError(f"{folder} cannot be written: make it a folder that can be, or choose another")
 
 
 def _require_run(folder: Path) -> None:

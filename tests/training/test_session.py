@@ -1,0 +1,170 @@
+"""Full training in a folder: what it leaves, and that it never overwrites."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from evopose.data.augment import Augmentation
+from evopose.data.layouts import Splits, open_dataset
+from evopose.errors import RunError
+from evopose.models.modelfile import InputSpec, load_model
+from evopose.training.compute import make_fabric
+from evopose.training.session import Trained, cut_crops, make_encoder, train_network
+from evopose.training.validate import TrainData, validate
+from training.toys import (
+    COMPUTE,
+    NETWORK,
+    assert_same_weights,
+    losses,
+    make_config,
+    make_net,
+    stop_after,
+)
+
+
+@pytest.fixture
+def data(dots) -> Splits:
+    return open_dataset(dots)
+
+
+def train(data: Splits, out, config=None, *, net=None, **options) -> Trained:
+    return train_network(
+        net or make_net(),
+        data,
+        config or make_config(),
+        out,
+        compute=COMPUTE,
+        provenance={"from": "a test"},
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"loss": "mse", "sigma": 0.8, "round_centre": False}],
+    ids=["softmax", "mse"],
+)
+def test_the_model_file_validates_to_the_loss_it_was_chosen_by(data, tmp_path, options) -> None:
+    config = make_config(**options)
+    trained = train(data, tmp_path / "out", config)
+    net, card = load_model(trained.model)
+    val = cut_crops(data.val, card.input_hw, margin=1.4)
+    found = validate(
+        net,
+        val,
+        encoder=make_encoder(net, card.codec, card.input),
+        loss=config.loss,
+        batch_size=3,
+        fabric=make_fabric(COMPUTE),
+    )
+    best = trained.outcome.best
+    assert found.loss == pytest.approx(best.val_loss, rel=1e-5)
+    assert found.mean_oks == pytest.approx(best.val_oks, rel=1e-5)
+    assert card.provenance["best"]["val_loss"] == best.val_loss
+    assert card.provenance["from"] == "a test"
+    assert card.provenance["data"] == data.digest
+    assert card.provenance["training"] == config.to_dict()
+    assert card.skeleton == data.train.skeleton
+    assert card.input == InputSpec()
+
+
+def test_what_lies_in_the_folder(data, tmp_path) -> None:
+    out = tmp_path / "a/b"
+    trained = train(data, out)
+    assert {p.name for p in out.iterdir()} == {
+        "checkpoint.pt", "config.json", "history.jsonl", "model.safetensors",
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (out / "history.jsonl").read_text().splitlines()]
+    assert [row["val_loss"] for row in rows] == [r.val_loss for r in trained.outcome.history]
+    assert json.loads((out / "config.json").read_text())["data"] == data.digest
+
+
+def test_a_training_is_not_overwritten(data, tmp_path) -> None:
+    train(data, tmp_path)
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(RunError, match="holds a training already: go on with --resume, or choose"):
+        train(data, tmp_path, make_config(epochs=1))
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_an_interrupted_training_writes_no_model_and_goes_on(data, tmp_path) -> None:
+    whole = train(data, tmp_path / "whole")
+    part = train(data, tmp_path / "part", should_stop=stop_after(8))
+    assert not part.outcome.finished
+    assert not part.model.exists()
+    part = train(data, tmp_path / "part", net=make_net(seed=99), resume=True)
+    assert losses(part.outcome) == losses(whole.outcome)
+    assert_same_weights(load_model(part.model).net, load_model(whole.model).net)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"config": make_config(seed=8)}, "seed"),
+        ({"net": "wider"}, "network"),
+        ({"data": "fewer"}, "data"),
+    ],
+)
+def test_a_training_does_not_go_on_with_something_else(data, tmp_path, change, named) -> None:
+    from evopose.models.evopose2d import build_evopose2d
+
+    train(data, tmp_path, should_stop=stop_after(2))
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    if "net" in change:
+        change = {"net": build_evopose2d(replace(NETWORK, head_channels=16))}
+    if "data" in change:
+        data, change = replace(data, digest="another"), {}
+    with pytest.raises(RunError, match=rf"\b{named}\b"):
+        train(data, tmp_path, resume=True, **change)
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_small_network_learns_eight_real_persons(shared, tmp_path, monkeypatch) -> None:
+    """Nothing between pixels and OKS is broken: what was seen 150 times is known by heart."""
+    monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
+    people = open_dataset(shared / "data/people").train
+    full = [one for one in people.trainable if one.num_labelled >= 12][:8]
+    people = replace(people, instances=tuple(full))
+    from evopose.genotype import Genotype
+    from evopose.models.evopose2d import build_evopose2d
+    from evopose.models.evopose2d_plan import EvoPose2DConfig
+    from evopose.training.config import TrainConfig
+
+    net = build_evopose2d(
+        EvoPose2DConfig(
+            genotype=Genotype.from_list([[3, 1, 2, 1], [3, 1, 3, 2], [5, 2, 4, 2]]),
+            input_hw=(96, 64),
+            stem_channels=16,
+            head_channels=32,
+            head_blocks=2,
+            scaling_reference=None,
+        )
+    )
+    config = TrainConfig(
+        epochs=1,
+        batch_size=8,
+        learning_rate=1e-2,
+        loss="softmax",
+        augmentation=Augmentation.none(),
+        precision="fp32",
+    )
+    crops = cut_crops(people, (96, 64), margin=1.0)
+    assert len(crops) == 8
+    # an epoch of 150 steps over the same eight: validated once, at the end
+    repeated = TrainData(cache=crops.cache, indices=np.tile(crops.indices, 150))
+    from evopose.training.loop import fit
+    from evopose.training.session import codec_spec
+
+    torch.set_num_threads(1)
+    result = fit(
+        net,
+        repeated,
+        crops,
+        config,
+        compute=COMPUTE,
+        encoder=make_encoder(net, codec_spec(config), InputSpec()),
+    )
+    assert result.best.val_oks > 0.8
