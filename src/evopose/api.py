@@ -15,6 +15,7 @@ from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import ConfigError, DataError
 from evopose.evolution.database import errors_of
 from evopose.evolution.individual import Individual
+from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
 from evopose.recipes import SEARCH_RECIPES
@@ -68,12 +69,16 @@ class Evolved:
     """What a search leaves in its run folder."""
 
     run: Path
-    stop_reason: str
-    interrupted: bool
-    """Whether someone stopped it; it can be resumed."""
+    ending: Ending
+    """Why the search ended."""
     best: Individual | None
     view: WinnerView | None
     """What the winner makes of the validation split."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether someone stopped it; it can be resumed."""
+        return self.ending.kind == "stopped"
 
 
 def make_config(recipe: str | SearchConfig, **options: Any) -> SearchConfig:
@@ -174,8 +179,7 @@ def run_plan(
         best = store.best(1)
     return Evolved(
         run=plan.run,
-        stop_reason=ending.reason,
-        interrupted=ending.kind == "stopped",
+        ending=ending,
         best=best[0] if best else None,
         view=view,
     )

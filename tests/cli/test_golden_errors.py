@@ -310,7 +310,6 @@ class Disk:
     ("case", "name"),
     [
         ("disk-full-at-weights", "unfinished-"),
-        ("disk-full-at-checkpoint", ".pt."),
         ("disk-full-at-config", "config.json"),
         ("disk-full-at-best", "best.safetensors"),
         ("disk-full-at-picture", "winner.png"),

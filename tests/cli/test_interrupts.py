@@ -68,7 +68,7 @@ def test_a_training_that_is_interrupted_says_the_whole_command(
     interrupted, evopose, dots, tmp_path
 ):
     command = [
-        "train", "narrow", dots, "--input", "32x32", "--epochs", "3", "--batch-size", "8",
+        "train", "narrow", dots, "--input", "32x32", "--epochs", "12", "--batch-size", "8",
         "--threads", "1", "--precision", "fp32", "--out", tmp_path / "out",
     ]  # fmt: skip
     code, lines = interrupted(*command, "--json", at="epoch 1:")

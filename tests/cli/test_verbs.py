@@ -61,7 +61,9 @@ def test_evolve_from_start_to_end(evopose, dots, finished_run, tmp_path):
     assert [line.split()[0] for line in ranked] == list("1234567")
     assert all(len(line.rstrip()) <= 100 for line in ranked)
     assert f"train the winner fully: evopose train {run} {dots}" in lines
-    assert f"search on: evopose evolve {dots} --run {run} --resume" in text
+    (further,) = (line for line in lines if line.startswith("search on: "))
+    assert further.startswith(f"search on: evopose evolve {dots} --run {run} --resume ")
+    assert further.endswith(" --executor inline --generations 5")
     for name in ("best.safetensors", "pareto", "winner.png", "report.html", "individuals.csv"):
         assert f"  {name} " in text
 
@@ -180,7 +182,7 @@ def test_train_a_genotype(trained):
 
 
 def test_a_training_that_ended_can_be_asked_for_again(trained, finished_run):
-    folder, done = trained(finished_run)
+    folder, _ = trained(finished_run)
     model = (folder / "model.safetensors").read_bytes()
     _, refused = trained(finished_run)
     assert refused.code == 2

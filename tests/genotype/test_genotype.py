@@ -7,9 +7,8 @@ import pytest
 from evopose.errors import ConfigError
 from evopose.genotype import GENES, GENOTYPES, Genotype, Stage
 
-ANCESTOR_TEXT = (
-    "[[3,1,2,1],[3,2,3,2],[5,2,5,2],[3,3,10,2],[5,3,14,1],[5,4,24,2],[3,1,40,1]]"
-)  # the paper's ancestor, typed from its table
+# the paper's ancestor, typed from its table
+ANCESTOR_TEXT = "[[3,1,2,1],[3,2,3,2],[5,2,5,2],[3,3,10,2],[5,3,14,1],[5,4,24,2],[3,1,40,1]]"
 ANCESTOR_DIGEST = "6a681d185103466ccaabeb5a5e32bbc455555d756225b4cf6121e3162e02e4fe"
 
 

@@ -41,10 +41,10 @@ TOY = SearchSpace(
 
 @st.composite
 def members(draw, space: SearchSpace) -> Genotype:
-    rows = [
-        [draw(st.sampled_from(genes[gene].values)) for gene in GENES] for genes in space.stages
+    rows = [[draw(st.sampled_from(genes[gene].values)) for gene in GENES] for genes in space.stages]
+    strided = [
+        i for i, row in enumerate(rows) if row[3] == 2 and 1 in space.stages[i]["stride"].values
     ]
-    strided = [i for i, row in enumerate(rows) if row[3] == 2 and 1 in space.stages[i]["stride"].values]
     fixed = sum(row[3] == 2 for row in rows) - len(strided)
     for i in strided[max(0, (space.max_strided_stages or 99) - fixed) :]:
         rows[i][3] = 1

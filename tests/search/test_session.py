@@ -54,6 +54,14 @@ def test_inline_is_one_worker():
         choose_workers(CPU, 2, None, "inline")
 
 
+@pytest.mark.parametrize(
+    ("count", "threads", "alone"),
+    [(1, 1, 1), (2, 1, 1), (8, 1, 4), (2, 4, 4), (1, 8, 8), (3, 2, 3)],
+)
+def test_the_ancestor_has_the_threads_of_half_the_workers(count, threads, alone):
+    assert choose_workers(CPU, count, threads).threads_alone == alone
+
+
 def test_an_unknown_executor_is_refused_with_those_there_are():
     with pytest.raises(ConfigError, match="no executor 'cluster'; there are inline, process"):
         choose_workers(CPU, None, None, "cluster")

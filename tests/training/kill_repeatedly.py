@@ -1,7 +1,8 @@
 """Train, but be killed at random moments until it is done: `kill_repeatedly.py FOLDER SEED`.
 
-FOLDER is one of `make_toy`. Each attempt is a fork of this process, so that none spends seconds on imports. The folder gets
-`result.pt`: the losses and weights of the attempt that came through. Prints the number of kills.
+FOLDER is one of `make_toy`. Each attempt is a fork of this process, so that none spends seconds on
+imports. The folder gets `result.pt`, the losses and weights of the attempt that came through, and
+`kills.txt`, how often one was killed.
 """
 
 import os
@@ -16,7 +17,7 @@ import torch
 from evopose.training.compute import make_fabric
 from training.toys import COMPUTE, losses, make_config, make_net, open_toy
 
-CONFIG = make_config(epochs=12, checkpoint_seconds=0.0)
+CONFIG = make_config(epochs=9, checkpoint_seconds=0.0)
 
 
 def attempt(folder: Path, steps: int) -> None:
@@ -53,7 +54,8 @@ def main() -> None:
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         if finished or os.WIFEXITED(status):
-            sys.exit(os.waitstatus_to_exitcode(status) or print(kills))
+            (folder / "kills.txt").write_text(str(kills))
+            sys.exit(os.waitstatus_to_exitcode(status))
         kills += 1
 
 

@@ -9,7 +9,7 @@ from evopose.geometry import apply_affine, invert_affine
 from evopose.metrics import oks
 from evopose.training.compute import make_fabric
 from evopose.training.losses import LOSSES
-from evopose.training.validate import TrainData, normalise, validate
+from evopose.training.validate import TrainData, crop_oks, normalise, validate
 from random_networks import random_network
 from training.toys import COMPUTE, NETWORK, encoder, make_config, make_toy
 
@@ -76,8 +76,6 @@ def test_oks_is_the_one_in_pixels_of_the_images(tmp_path) -> None:
 
 
 def test_the_truth_itself_has_an_oks_of_one(toy) -> None:
-    from evopose.training.validate import crop_oks
-
     offset = np.array(toy.val.cache.spec.offset_hw[::-1])
     truth = toy.val.cache.keypoints[toy.val.indices][..., :2] - offset
     np.testing.assert_allclose(crop_oks(toy.val, truth.astype(float)), 1)

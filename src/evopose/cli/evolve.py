@@ -145,7 +145,9 @@ def evolve(
         "annotations": annotations, "device": device, "workers": workers, "threads": threads,
         "executor": executor,
     }  # fmt: skip
-    _conclude(screen, evolved, data, _given(machine, {"device": "auto", "executor": "process"}))
+    given = _given(machine, {"device": "auto", "executor": "process"})
+    again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
+    _conclude(screen, plan, evolved, again)
     if as_json:
         print_json(_evolved_json(evolved))
     if evolved.interrupted:
@@ -204,14 +206,14 @@ def _cost_text(plan: "Plan") -> str:
     )
 
 
-def _conclude(screen: Console, evolved: "Evolved", data: str, machine: list[str]) -> None:
+def _conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> None:
     """Say how it ended, who is best, what lies in the run folder, and how to go on."""
     from evopose.report import best_table as best_rows
     from evopose.report import read_facts
     from evopose.report.tables import gain_text
 
     facts = read_facts(evolved.run)
-    say(screen, f"\nended: {evolved.stop_reason}")
+    say(screen, f"\nended: {evolved.ending.reason}")
     if evolved.best is not None:
         screen.print(best_table(best_rows(facts, 8)))
         say(screen, gain_text(facts))
@@ -225,14 +227,27 @@ def _conclude(screen: Console, evolved: "Evolved", data: str, machine: list[str]
     for name, what in _LEFT.items():
         if (evolved.run / name).exists():
             say(screen, f"  {name:18} {what}")
-    again = shlex.join(["evopose", "evolve", data, "--run", str(evolved.run), "--resume", *machine])
     if evolved.interrupted:
         say(screen, f"\ngo on with: {again}", exact=True)
         return
     if evolved.best is not None:
-        train = shlex.join(["evopose", "train", str(evolved.run), data])
+        train = shlex.join(["evopose", "train", str(evolved.run), plan.splits.source])
         say(screen, f"\ntrain the winner fully: {train}", exact=True)
-    say(screen, f"search on: {again} --generations {facts.generations[-1].number + 2}", exact=True)
+    if further := _further(plan, evolved.ending.kind):
+        say(screen, f"search on: {again} {further}", exact=True)
+
+
+def _further(plan: "Plan", ending: str) -> str:
+    """Return the option that moves the end which was reached; empty if none can."""
+    evolution = plan.config.evolution
+    match ending:
+        case "generations":
+            return f"--generations {(evolution.generations or 0) + 3}"
+        case "hours":
+            return f"--budget-hours {2 * (evolution.hours or 0):.3g}"
+        case "patience":
+            return f"--patience {2 * (evolution.patience or 0)}"
+    return ""
 
 
 _LEFT = {
@@ -263,7 +278,7 @@ def _plan_json(plan: "Plan") -> dict[str, Any]:
 def _evolved_json(evolved: "Evolved") -> dict[str, Any]:
     return {
         "run": str(evolved.run),
-        "stop_reason": evolved.stop_reason,
+        "stop_reason": evolved.ending.reason,
         "interrupted": evolved.interrupted,
         "best": evolved.best and individual_json(evolved.best),
         "val_mean_oks": evolved.view and evolved.view.mean_oks,

@@ -84,7 +84,7 @@ def ending_of(config: EvolutionConfig, best: Sequence[float], seconds: float) ->
     if config.generations is not None and generation >= config.generations:
         return Ending(kind="generations", reason=f"all {config.generations} generations are done")
     if config.hours is not None and seconds >= config.hours * 3600:
-        return Ending(kind="hours", reason=f"its {config.hours:g} hours are spent")
+        return Ending(kind="hours", reason="its hours are spent")
     if config.patience is not None and generation >= config.patience:
         before = best[-1 - config.patience]
         gain = (before - best[-1]) / before if before else 0.0

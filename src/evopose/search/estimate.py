@@ -157,8 +157,8 @@ def estimate(
     passes = persons["train"] + persons["fitness"] / 3
     children = evolution.children + evolution.clones
     child = config.child_training.epochs * passes / speed.images_per_second
-    together = speed.images_per_second * workers  # the ancestor has the threads of all
-    ancestor = config.ancestor_training.epochs * passes / together
+    alone = speed.images_per_second * max(1, workers // 2)  # see `Workers.threads_alone`
+    ancestor = config.ancestor_training.epochs * passes / alone
     rounds = -(-children // workers)
     generation = rounds * child / 3600
     hours = trainings = None
