@@ -54,6 +54,8 @@ class Plan:
     run: Path
     config: SearchConfig
     splits: Splits
+    annotations: str | None
+    """Which annotation files of the data, where it holds several."""
     persons: dict[str, int]
     """How many train ("train"), measure fitness ("fitness") and are shown in reports ("val")."""
     workers: Workers
@@ -129,7 +131,7 @@ def plan_search(
     if not resume:
         require_no_run(folder)
     splits = open_dataset(
-        data, annotations=annotations, seed=config.evolution.seed, only=("train", "val"),
+        data, annotations=annotations, only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
     if resume:
@@ -144,6 +146,7 @@ def plan_search(
         run=folder,
         config=config,
         splits=splits,
+        annotations=annotations,
         persons=persons,
         workers=chosen,
         speed=speed,

@@ -1,12 +1,15 @@
 """Errors that a user can mend: each says what was expected, what came and what to do.
 
-The command line prints an `EvoposeError` without a traceback and exits with 2. Everything else is
-a defect of ours and keeps its traceback.
+The command line prints an `EvoposeError` without a traceback and exits with its `exit_code`.
+Everything else is a defect of ours and keeps its traceback.
 """
 
 
 class EvoposeError(Exception):
-    """A mistake that the user can mend, told in one message."""
+    """Something that the user can mend, told in one message."""
+
+    exit_code = 2
+    """What the command line exits with: 2 for a user's mistake, 1 for a failure on the way."""
 
 
 class ConfigError(EvoposeError):
@@ -25,5 +28,13 @@ class RunError(EvoposeError):
     """A run folder that cannot be created, opened or resumed."""
 
 
+class RunFailed(RunError):
+    """A search that could not go on: the disk is full, or all of a generation failed."""
+
+    exit_code = 1
+
+
 class TrainingDiverged(EvoposeError):
-    """A loss or gradient that is no longer finite; the message names step, images, checkpoint."""
+    """A loss that is no longer finite; the message names step, images and checkpoint."""
+
+    exit_code = 1

@@ -45,6 +45,13 @@ def test_the_version():
     assert (done.returncode, done.stdout) == (0, f"evopose {__version__}\n")
 
 
+@pytest.mark.parametrize("verb", VERBS[1:])
+def test_every_verb_takes_json_and_v(verb):
+    text = run(verb, "--help").stdout
+    assert "--json " in text
+    assert "-v " in text
+
+
 def test_without_a_verb_help_is_given():
     done = run()
     assert done.returncode == 2

@@ -80,6 +80,17 @@ def test_evolve_as_json_says_one_object(evopose, dots, tmp_path):
     assert "generation 1: best is" in done.err
 
 
+def test_a_search_whose_hours_are_spent_says_how_to_go_on(evopose, dots, tmp_path):
+    run = tmp_path / "run"
+    done = evopose("evolve", dots, *FLAGS, *INLINE, "--run", run, "--budget-hours", "1e-9")
+    assert done.code == 0
+    assert "ended: its hours are spent" in done.out
+    assert "train the winner" not in done.out  # there is none
+    assert done.out.splitlines()[-1].endswith("--executor inline --budget-hours 2e-09")
+    assert (run / "report.html").is_file()
+    assert not (run / "best.safetensors").exists()
+
+
 def test_status_of_a_finished_run(evopose, finished_run):
     done = evopose("status", finished_run)
     assert done.code == 0

@@ -42,7 +42,8 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line: exits 0, 2 on a user's mistake (told in one message), 130 on Ctrl-C."""
+    """Run the command line: exits 0; 2 on a user's mistake and 1 on a failure, told in one message;
+    130 on Ctrl-C."""
     from evopose.cli import evolve, inspect, train  # noqa: F401  each adds its verbs
 
     logging.basicConfig(
@@ -52,4 +53,4 @@ def main() -> None:
         app(prog_name="evopose")
     except EvoposeError as error:
         print(f"evopose: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        raise SystemExit(error.exit_code) from error

@@ -34,6 +34,10 @@ _SEARCH, _SIZE, _START, _MACHINE = (
 )  # fmt: skip
 
 
+FEW_STEPS = 300
+"""With fewer steps than this a network hardly leaves its initial weights."""
+
+
 @app.command()
 def evolve(
     data: str = DATA,
@@ -181,6 +185,7 @@ def _announce(screen: Console, plan: "Plan") -> None:
         f"{config.transfer} transfer",
         _cost_text(plan),
         *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
+        *_few_steps(plan),
     ]
     for line in lines:
         say(screen, line)
@@ -196,7 +201,7 @@ def _cost_text(plan: "Plan") -> str:
     if cost.hours is not None:
         span = f"about {duration(3600 * cost.hours)} at most"
     else:
-        span = f"about {duration(3600 * cost.hours_per_generation)} a generation until it converges"
+        span = f"about {duration(3600 * cost.hours_per_generation)} a generation until it ends"
     free = cost.free_memory_bytes
     short = f", of which {gigabytes(free)} are free" if cost.memory_bytes > free else ""
     return (
@@ -204,6 +209,18 @@ def _cost_text(plan: "Plan") -> str:
         f"{gigabytes(cost.crops_bytes)} for crops, {gigabytes(cost.weights_bytes)} for weights; "
         f"memory {gigabytes(cost.memory_bytes)}{short}"
     )
+
+
+def _few_steps(plan: "Plan") -> list[str]:
+    """Return a warning where the ancestor is trained too shortly to learn anything."""
+    training = plan.config.ancestor_training
+    steps = training.epochs * -(-plan.persons["train"] // training.batch_size)
+    if steps >= FEW_STEPS:
+        return []
+    return [
+        f"note: the ancestor is trained for {steps} steps only, too few to tell good networks from "
+        "bad: raise --ancestor-epochs and --epochs, or lower --batch-size"
+    ]
 
 
 def _conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> None:
@@ -231,10 +248,19 @@ def _conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> 
         say(screen, f"\ngo on with: {again}", exact=True)
         return
     if evolved.best is not None:
-        train = shlex.join(["evopose", "train", str(evolved.run), plan.splits.source])
-        say(screen, f"\ntrain the winner fully: {train}", exact=True)
+        say(screen, f"\ntrain the winner fully: {_train_command(plan, evolved.run)}", exact=True)
     if further := _further(plan, evolved.ending.kind):
         say(screen, f"search on: {again} {further}", exact=True)
+
+
+def _train_command(plan: "Plan", run: Path) -> str:
+    """Return the command that goes on from the winner, with the recipe of its loss."""
+    words = ["evopose", "train", str(run), plan.splits.source]
+    if plan.annotations is not None:
+        words += ["--annotations", plan.annotations]
+    if plan.config.child_training.loss == "mse":
+        words += ["--recipe", "paper"]
+    return shlex.join(words)
 
 
 def _further(plan: "Plan", ending: str) -> str:

@@ -99,7 +99,7 @@ def train(
     folder = out or Path("runs") / f"train-{time.strftime('%Y%m%d-%H%M%S')}"
     compute = resolve_compute(device, threads=threads, precision=precision)
     splits = open_dataset(
-        data, annotations=annotations, seed=seed, only=("train", "val"),
+        data, annotations=annotations, only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
     net, origin = load_or_build(
@@ -198,6 +198,7 @@ class _TrainDisplay:
                 f"{event['samples'] / max(event['train_seconds'], 1e-9):.0f} images/s",
             )
             self.spoke = time.monotonic()
+        if "steps" not in event:
             return
         epoch = f"{event['epoch']}/{event['epochs']}"
         note = f"loss {event['loss']:.3f}, {event['images_per_second']:.0f} images/s"

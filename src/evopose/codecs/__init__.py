@@ -1,5 +1,6 @@
 """Codecs: how keypoints become heatmaps, and heatmaps keypoints."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ class Codec(Protocol):
         """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w)."""
 
 
-CODECS: dict[str, type[GaussianCodec]] = {"gaussian": GaussianCodec}
+CODECS: dict[str, Callable[..., Codec]] = {"gaussian": GaussianCodec}
 """Every codec by name; each is made with `input_hw`, `heatmap_hw` and parameters of its own."""
 
 
@@ -39,6 +40,6 @@ def make_codec(
     if name not in CODECS:
         raise ConfigError(f"unknown codec {name!r}; there are: {', '.join(CODECS)}")
     try:
-        return CODECS[name](input_hw=input_hw, heatmap_hw=heatmap_hw, **params)  # type: ignore[arg-type]
+        return CODECS[name](input_hw=input_hw, heatmap_hw=heatmap_hw, **params)
     except TypeError as error:
         raise ConfigError(f"codec {name!r}: {error}") from error

@@ -29,7 +29,11 @@ def whole_numbers(records: Sequence[dict[str, Any]], key: str, where: object) ->
     """Return the records' values of `key`. Raises: DataError if one is no whole number."""
     values = [r.get(key) for r in records]
     refuse(
-        (f"{v!r} at position {i}" for i, v in enumerate(values) if type(v) is not int),
+        (
+            f"{v!r} at position {i}"
+            for i, v in enumerate(values)
+            if type(v) is not int or abs(v) >= 2**63
+        ),
         where,
         f"each needs a whole number as {key!r}; got",
     )

@@ -161,7 +161,7 @@ def _table(records: list[Record], count: int, path: Path) -> _Table:
         needs="bbox must be 4 numbers: left, top, width, height"
     )  # fmt: skip
     areas = number_rows(
-        [[r.get("area", 0.0)] for r in records], length=1, ids=ids, where=path,
+        [[r.get("area") or 0.0] for r in records], length=1, ids=ids, where=path,
         needs="area must be a number"
     )  # fmt: skip
     return _Table(

@@ -77,7 +77,9 @@ def open_dataset(
 
     `annotations` chooses the labels where a folder holds several: a path, relative to the folder
     or absolute; with `{split}` in it (`annotations/lsp14_{split}.json`) one file a split, else one
-    file that is split 80 / 10 / 10 by image with `seed`. `only` reads no other splits than these.
+    file that is split 80 / 10 / 10 by image with `seed`. Every verb leaves that seed alone, so
+    that a search, a training and an evaluation of one file see the same splits. `only` reads no
+    other splits than these.
 
     Raises: DataError where something is missing, ambiguous or wrong, and how to mend it.
     """

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from evopose.errors import RunError
+from evopose.errors import RunError, RunFailed
 from evopose.evolution.schema import FORMAT, TABLES
 
 DATABASE = "run.sqlite"
@@ -131,9 +131,9 @@ class Database:
         return self
 
 
-def disk_full(folder: Path) -> RunError:
+def disk_full(folder: Path) -> RunFailed:
     """Return the error for a full disk."""
-    return RunError(
+    return RunFailed(
         f"the disk of {folder} is full. All results so far are kept: free some space, then go on "
         "with --resume"
     )

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from evopose.errors import ConfigError, RunError
+from evopose.errors import ConfigError, RunError, RunFailed
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor
@@ -151,7 +151,7 @@ class _Search:
         individuals = store.individuals(generation=generation)
         born = [one for one in individuals if one.kind != "clone"]
         if all(one.status == "failed" for one in born):
-            raise RunError(_all_failed(generation, born))
+            raise RunFailed(_all_failed(generation, born))
         (best,) = store.best(1)
         store.retain(best=max(config.parents, config.keep_best))
         self.emit(

@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from evopose.errors import ConfigError
 from evopose.genotype.genotype import GENES, Genotype
@@ -113,6 +114,10 @@ class SearchSpace:
         """Return the space written by `to_json`. Raises: ConfigError if it is none."""
         try:
             value = json.loads(text)
+            _only(value, "name", "ancestor", "stages", "max_strided_stages")
+            for genes in value["stages"]:
+                for gene in genes.values():
+                    _only(gene, "values", "max_step")
             return cls(
                 name=str(value["name"]),
                 ancestor=Genotype.from_list(value["ancestor"]),
@@ -152,6 +157,14 @@ GENOTYPES: dict[str, Genotype] = {
 }  # fmt: skip
 """Genotypes by name: the paper's ancestor (the trunk of EfficientNet-B0), its results XS and S (M
 and L are S, scaled to their input), and `narrow`, a laptop's ancestor with one stride fewer."""
+
+
+def _only(value: dict[str, Any], *names: str) -> None:
+    """Raise ConfigError for a key that no declaration has: a misspelt one would be ignored."""
+    if unknown := sorted(value.keys() - set(names)):
+        raise ConfigError(
+            f"a search space has no {', '.join(unknown)}; expected here: {', '.join(names)}"
+        )
 
 
 def _space(

@@ -20,7 +20,7 @@ from evopose.errors import EvoposeError, ModelError
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import KERNEL_ROTATION, EvoPose2D, build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig
-from evopose.skeleton import Skeleton
+from evopose.skeleton import COCO_PERSON, Skeleton
 
 FORMAT = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -141,10 +141,21 @@ def model_bytes(net: nn.Module, card: ModelCard, *, dtype: torch.dtype = torch.f
 
 
 def save_model(
-    path: str | Path, net: nn.Module, card: ModelCard, *, dtype: torch.dtype = torch.float32
+    path: str | Path,
+    net: nn.Module,
+    card: ModelCard | None = None,
+    *,
+    dtype: torch.dtype = torch.float32,
 ) -> Path:
-    """Write a model file, whole or not at all, and return its path."""
+    """Write a model file, whole or not at all, and return its path.
+
+    Without a `card` an EvoPose2D of 17 keypoints is taken to be for COCO's persons, one of another
+    number for keypoints without names; read with the official codec.
+
+    Raises: ModelError for a network that needs a card.
+    """
     path = Path(path)
+    card = card or _default_card(net)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -159,6 +170,15 @@ def save_model(
             Path(file.name).unlink(missing_ok=True)
             raise
     return path
+
+
+def _default_card(net: nn.Module) -> ModelCard:
+    if not isinstance(net, EvoPose2D):
+        raise ModelError(f"give a card with a {type(net).__name__}: what it is, and how it is read")
+    count = net.config.num_keypoints
+    nameless = Skeleton(keypoints=tuple(f"keypoint_{i}" for i in range(1, count + 1)))
+    skeleton = COCO_PERSON if count == len(COCO_PERSON) else nameless
+    return evopose2d_card(net, skeleton=skeleton, codec=CodecSpec())
 
 
 def read_card(path: str | Path) -> ModelCard:

@@ -16,7 +16,8 @@ def paper() -> SearchConfig:
 
     64 children of 4 parents, 30 + 5 epochs, 256x192, batch 512, T = 5e6, Gamma = -0.07, the
     official weight transfer, flips, and half-body crops half of the time (a slip of the official
-    loader that all its results include).
+    loader that all its results include). It ends when J has converged: when five generations
+    together gain a thousandth or less (the official loop runs until it is stopped).
 
     Source: official `configs/E3.yaml`, `ga.py`, `dataset/dataloader.py` at ea05b81.
     """
@@ -35,7 +36,9 @@ def paper() -> SearchConfig:
         ancestor_weights="imagenet",
         input_hw=(256, 192),
         transfer="official",
-        evolution=EvolutionConfig(children=64, parents=4, fitness=Fitness()),
+        evolution=EvolutionConfig(
+            children=64, parents=4, patience=5, min_gain=0.001, fitness=Fitness()
+        ),
         ancestor_training=training,
         child_training=replace(training, epochs=5),
     )

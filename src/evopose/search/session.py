@@ -130,18 +130,17 @@ def search(
 ) -> Ending:
     """Evolve until an end of the configuration is reached, and return which.
 
-    Checkpoints of individuals that have ended are deleted.
+    Checkpoints of individuals that are done are deleted; those of failed ones may tell why.
     """
     work = store.folder / "work"
 
     def pass_on(event: Event) -> None:
-        if event["kind"] in ("done", "failed"):
+        if event["kind"] == "done":
             shutil.rmtree(work / event["id"], ignore_errors=True)
         on_event(event)
 
-    for status in ("done", "failed"):
-        for one in store.individuals(status=status):
-            shutil.rmtree(work / one.id, ignore_errors=True)
+    for one in store.individuals(status="done"):
+        shutil.rmtree(work / one.id, ignore_errors=True)
     executor = make_executor(workers)
     try:
         return run_search(

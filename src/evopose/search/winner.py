@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,16 @@ def export_best(store: Store) -> Path | None:
     """Write `best.safetensors` and `pareto/ID.safetensors` into the run folder.
 
     Returns the first; None while nothing is trained. Files of an earlier call that no longer
-    belong go.
+    belong go. A search that goes on meanwhile may drop weights that were among the best: then the
+    best are asked for again.
     """
+    for _ in range(3):
+        with suppress(FileNotFoundError):
+            return _export_best(store)
+    return _export_best(store)
+
+
+def _export_best(store: Store) -> Path | None:
     winners = store.best(1)
     if not winners or winners[0].blob is None:
         return None

@@ -2,7 +2,6 @@
 
 import ctypes
 import logging
-import os
 import platform
 import sys
 import warnings
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import loky
 import torch
 from torch import nn
 
@@ -119,8 +119,8 @@ def keep_freed_memory() -> bool:
 
 
 def cpu_count() -> int:
-    """Return the CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the CPUs that this process may use: affinity and a container's quota count."""
+    return int(loky.cpu_count())
 
 
 def cpu_name() -> str:

@@ -83,8 +83,8 @@ def fit(
 
     Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step.
 
-    Raises: TrainingDiverged if a loss or gradient is not finite, naming step, images and the last good
-    checkpoint; RunError for a checkpoint of another configuration or network.
+    Raises: TrainingDiverged if a loss or gradient is not finite, naming step, images and the last
+    good checkpoint; RunError for a checkpoint of another configuration or network.
     """
     session = _Session(net, train, val, config, compute, encoder, checkpoint, on_progress)
     try:
@@ -185,12 +185,12 @@ class _Session:
             if self.ema:
                 self.ema.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
+            self.generator.set_state(state["generator"])
         except (RuntimeError, ValueError) as error:
             raise RunError(
-                f"the checkpoint {self.checkpoint} belongs to another network; delete it to start "
-                "afresh"
+                f"the checkpoint {self.checkpoint} belongs to another network, or was made on "
+                "another kind of device; delete it to start afresh"
             ) from error
-        self.generator.set_state(state["generator"])
         self.history = [EpochRecord(**record) for record in state["history"]]
 
     def _train_epoch(self, should_stop: Callable[[], bool]) -> None:
@@ -317,6 +317,7 @@ class _Session:
             loss=self.config.loss,
             batch_size=self.config.batch_size,
             fabric=self.fabric,
+            on_batch=lambda: self.on_progress({"kind": "validation"}),
         )
 
 

@@ -1,6 +1,7 @@
 """Validation: the loss and the mean OKS of a network over stored crops."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +81,12 @@ def validate(
     loss: str,
     batch_size: int,
     fabric: Any,
+    on_batch: Callable[[], None] = lambda: None,
 ) -> Validation:
-    """Return loss, OKS and predictions of `net` on the crops as they are, without augmentation."""
+    """Return loss, OKS and predictions of `net` on the crops as they are, without augmentation.
+
+    `on_batch` is called after each batch: a sign of life.
+    """
     begun = time.monotonic()
     was_training = net.training
     net.eval()
@@ -105,6 +110,7 @@ def validate(
         total += numerator.item()
         count += divisor.item()
         found.append(encoder.codec.decode(output.cpu().numpy()))
+        on_batch()
     net.train(was_training)
     xy_crop = np.concatenate([xy for xy, _ in found])
     per_person = crop_oks(data, xy_crop)
