@@ -35,6 +35,6 @@ class RunFailed(RunError):
 
 
 class TrainingDiverged(EvoposeError):
-    """A loss that is no longer finite; the message names step, images and checkpoint."""
+    """A loss or gradient that is not finite; the message names step, images and checkpoint."""
 
     exit_code = 1

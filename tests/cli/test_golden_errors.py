@@ -1,4 +1,4 @@
-"""What users get wrong: each case its clear message, exit code 2, nothing lost.
+"""What users get wrong and what goes wrong: a clear message each, exit code 2 or 1, nothing lost.
 
 The messages themselves are in tests/golden/errors.
 """
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.usefixtures("quick")
 def refused(evopose, dots, tmp_path):
     """Run a command that must be refused; compare its message with the golden one."""
 
-    def run(case, *arguments, json_too=False):
+    def run(case, *arguments, json_too=False, code=2):
         done = evopose(*arguments, *(["--json"] if json_too else []))
-        assert done.code == 2, (done.out, done.err)
+        assert done.code == code, (done.out, done.err)
         assert "Traceback" not in done.err
         *_, message = [line for line in done.err.splitlines() if line]
         assert message.startswith("evopose: ")
@@ -307,25 +307,24 @@ class Disk:
 
 
 @pytest.mark.parametrize(
-    ("case", "name"),
+    ("case", "name", "code"),
     [
-        ("disk-full-at-weights", "unfinished-"),
-        ("disk-full-at-config", "config.json"),
-        ("disk-full-at-best", "best.safetensors"),
-        ("disk-full-at-picture", "winner.png"),
-        ("disk-full-at-report", "report.html"),
+        ("disk-full-at-weights", "unfinished-", 1),
+        ("disk-full-at-config", "config.json", 2),
+        ("disk-full-at-best", "best.safetensors", 1),
+        ("disk-full-at-picture", "winner.png", 2),
+        ("disk-full-at-report", "report.html", 2),
     ],
 )
 def test_a_full_disk_loses_nothing(
-    refused, evopose, dots, finished_run, tmp_path, monkeypatch, case, name
+    refused, evopose, dots, finished_run, tmp_path, monkeypatch, case, name, code
 ):
     run = tmp_path / "run"
     disk = Disk(monkeypatch, name, 28, "No space left on device")
-    refused(case, "evolve", dots, *FLAGS, *INLINE, "--run", run, "--generations", "1")
+    start = ["evolve", dots, *FLAGS, *INLINE, "--run", run, "--generations", "1"]
+    refused(case, *start, code=code)
     disk.broken = False
-    again = resume(run, dots) if (run / "run.sqlite").exists() else [
-        "evolve", dots, *FLAGS, *INLINE, "--run", run, "--generations", "1"
-    ]  # fmt: skip
+    again = resume(run, dots) if (run / "run.sqlite").exists() else start
     done = evopose(*again)
     assert done.code == 0, done.err
     assert story(run) == story(finished_run, generations=1)
@@ -338,7 +337,7 @@ def test_a_full_disk_in_training(refused, evopose, dots, tmp_path, monkeypatch):
         "--threads", "1", "--precision", "fp32", "--out", tmp_path / "out",
     ]  # fmt: skip
     disk = Disk(monkeypatch, "checkpoint.pt", 28, "No space left on device")
-    refused("disk-full-in-training", *command)
+    refused("disk-full-in-training", *command, code=1)
     disk.broken = False
     assert evopose(*command, "--resume").code == 0
 

@@ -23,6 +23,7 @@ def test_a_dry_run_starts_nothing(evopose, dots, tmp_path, monkeypatch):
     assert lines[0].startswith("device: cpu (")
     assert lines[1].startswith("speed: 100 images/s a worker")
     assert any(line.startswith("cost: 9 trainings, about") for line in lines)
+    assert any(line.startswith("note: the ancestor is trained for 6 steps only") for line in lines)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -126,6 +126,15 @@ def test_a_space_declares_every_gene_of_every_stage() -> None:
         replace(space, stages=space.stages[:1])
 
 
+def test_a_misspelt_key_is_named_and_not_ignored() -> None:
+    space = json.loads(tiny_space().to_json())
+    with pytest.raises(ConfigError, match="has no max_strided_stage; expected here: name, anc"):
+        SearchSpace.from_json(json.dumps(space | {"max_strided_stage": 2}))
+    space["stages"][0]["kernel"]["step"] = 1
+    with pytest.raises(ConfigError, match="has no step; expected here: values, max_step"):
+        SearchSpace.from_json(json.dumps(space))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "a", "ancestor": [[3,1,1,1]]}', "7"])
 def test_text_that_is_no_space_is_refused(text) -> None:
     with pytest.raises(ConfigError, match="a search space is JSON with name, ancestor, stages"):

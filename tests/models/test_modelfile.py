@@ -146,6 +146,17 @@ def test_equal_networks_give_equal_bytes(net, card) -> None:
     assert model_bytes(net, card) == model_bytes(net, card)
 
 
+@pytest.mark.parametrize(("count", "first"), [(17, "nose"), (3, "keypoint_1")])
+def test_without_a_card_the_keypoints_are_cocos_or_nameless(tmp_path, count, first) -> None:
+    net = random_network(replace(CONFIG, num_keypoints=count), seed=0)
+    card = load_model(save_model(tmp_path / "bare.safetensors", net)).card
+    assert (len(card.skeleton), card.skeleton.keypoints[0]) == (count, first)
+    assert card.skeleton.sigmas_assumed == (count != 17)
+    assert card.codec == CodecSpec(name="gaussian", params={})
+    with pytest.raises(ModelError, match="give a card with a Conv2d"):
+        save_model(tmp_path / "bare.safetensors", torch.nn.Conv2d(1, 1, 1))
+
+
 def test_a_missing_file_is_told(tmp_path) -> None:
     with pytest.raises(ModelError, match=r"there is no model file .*nothing\.safetensors"):
         load_model(tmp_path / "nothing.safetensors")
