@@ -112,13 +112,13 @@ def test_a_folder_that_cannot_be_written_is_named_and_still_read(unwritable):
     make_unwritable(unwritable)
     with Store.read(unwritable) as reader:
         assert reader.individual("0") == individual()
-    with pytest.raises(RunError, match=f"{unwritable} cannot be written: make it writable"):
+    with pytest.raises(RunError, match=f"{unwritable} cannot be written: make it a folder that can be"):
         Store.open(unwritable)
 
 
 def test_a_run_cannot_be_made_where_nobody_may_write(unwritable):
     make_unwritable(unwritable)
-    with pytest.raises(RunError, match=r"run cannot be written: .* with --run"):
+    with pytest.raises(RunError, match=r"run cannot be written: .* choose another"):
         Store.create(unwritable / "run", {})
 
 

@@ -227,7 +227,7 @@ def test_seconds_add_up_to_those_of_the_slots(search: list[Individual]) -> None:
     assert sum(spent.values()) == pytest.approx(held + 40)
     assert spent["training (with its data)"] == count * 24.0
     assert spent["validation"] == count * 4.5
-    assert spent["attempts that failed"] == 50
+    assert spent["attempts that failed or were stopped"] == 50
     assert spent["waiting and coordinating"] == pytest.approx(40)
     nothing = dict.fromkeys(overhead, 0.0)
     assert time_spent([], nothing) == {}

@@ -74,6 +74,7 @@ def small() -> SearchConfig:
         loss="softmax",
         round_centre=False,
         ema_decay=0.995,
+        warm_averages=True,
         clip_norm=5.0,
         augmentation=Augmentation(),
     )
@@ -107,7 +108,7 @@ def demo() -> SearchConfig:
         config,
         recipe="demo",
         evolution=evolution,
-        ancestor_training=replace(config.ancestor_training, epochs=16, ema_decay=0.98),
+        ancestor_training=replace(config.ancestor_training, epochs=12, ema_decay=0.98),
         child_training=replace(config.child_training, epochs=2, ema_decay=0.98),
     )
 

@@ -36,6 +36,7 @@ def small() -> TrainConfig:
         loss="softmax",
         round_centre=False,
         ema_decay=0.995,
+        warm_averages=True,
         clip_norm=5.0,
         augmentation=Augmentation(colour=0.2),
     )

@@ -90,7 +90,7 @@ def time_spent(individuals: Sequence[Individual], time: Json) -> dict[str, float
     parts = {
         "training (with its data)": training,
         "validation": validation,
-        "attempts that failed": lost,
+        "attempts that failed or were stopped": lost,
         "starting, inheriting, saving": other - lost,
         "waiting and coordinating": max(0.0, time["slot_seconds"] - time["attempt_seconds"]),
     }

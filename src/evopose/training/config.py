@@ -34,6 +34,9 @@ class TrainConfig:
     """Whether targets are centred on whole heatmap pixels, as in the official code."""
     ema_decay: float = 0.0
     """Decay of the running average of weights that is validated and kept; 0: none."""
+    warm_averages: bool = False
+    """Let the averages over time, of weights and of batch norms, begin as plain averages over the
+    steps so far: else they hold on to their first values for hundreds of steps."""
     accumulate: int = 1
     """Parts into which each batch is cut for forward and backward, to save memory."""
     clip_norm: float = 0.0

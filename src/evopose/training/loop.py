@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from evopose.data.loader import Batch, batches
 from evopose.errors import RunError, TrainingDiverged
 from evopose.models.layers import use_generator
+from evopose.training.averages import warm_batch_norms, weight_average
 from evopose.training.checkpoint import load_checkpoint, save_checkpoint
 from evopose.training.compute import Compute, make_fabric, place
 from evopose.training.config import TrainConfig
@@ -30,6 +31,9 @@ from evopose.training.validate import Encoder, TrainData, Validation, normalise,
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[dict[str, Any]], None]
+
+WARM_STEPS = 100
+"""From this step on a batch norm's usual momentum is larger than a plain average's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +99,8 @@ def fit(
         session.take_best()
     finally:
         use_generator(net, None)
+        if config.warm_averages:
+            warm_batch_norms(net, WARM_STEPS)
     return FitResult(history=tuple(session.history), finished=session.finished)
 
 
@@ -119,7 +125,7 @@ class _Session:
         place(net, self.fabric.device)
         self.net = net
         self.optimizer = make_optimizer(net, config)
-        average = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+        average = weight_average(config.ema_decay, warm=config.warm_averages)
         self.ema = (
             AveragedModel(net, multi_avg_fn=average, use_buffers=True) if config.ema_decay else None
         )
@@ -233,6 +239,8 @@ class _Session:
     def _step(self, batch: Batch) -> float:
         step = self.epoch * self.steps_per_epoch + self.step
         rate = learning_rate(self.config, step, self.steps_per_epoch)
+        if self.config.warm_averages and step < WARM_STEPS:
+            warm_batch_norms(self.net, step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
