@@ -112,7 +112,9 @@ def test_a_folder_that_cannot_be_written_is_named_and_still_read(unwritable):
     make_unwritable(unwritable)
     with Store.read(unwritable) as reader:
         assert reader.individual("0") == individual()
-    with pytest.raises(RunError, match=f"{unwritable} cannot be written: make it a folder that can be"):
+    with pytest.raises(
+        RunError, match=f"{unwritable} cannot be written: make it a folder that can be"
+    ):
         Store.open(unwritable)
 
 
