@@ -7,6 +7,7 @@ from evopose.data.augment import Augmentation
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import SPACES
+from evopose.recipes.train import small as small_training
 from evopose.search.config import NetworkOptions, SearchConfig
 from evopose.training.config import TrainConfig, scaled_learning_rate
 
@@ -64,20 +65,7 @@ def small() -> SearchConfig:
     The loss is a spatial softmax cross-entropy: on few images and few epochs mean squared error
     stays at the blank heatmap (`docs/search.md`).
     """
-    ancestor = TrainConfig(
-        epochs=12,
-        batch_size=32,
-        learning_rate=2e-3,
-        warmup_epochs=1.0,
-        optimizer="adamw",
-        weight_decay=1e-4,
-        loss="softmax",
-        round_centre=False,
-        ema_decay=0.995,
-        warm_averages=True,
-        clip_norm=5.0,
-        augmentation=Augmentation(),
-    )
+    ancestor = replace(small_training(), epochs=12, augmentation=Augmentation())
     space = SPACES["small"]
     return SearchConfig(
         recipe="small",
