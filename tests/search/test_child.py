@@ -152,7 +152,9 @@ def test_before_its_first_step_a_grown_child_is_its_parent(jobs, parent, monkeyp
     for gene, value in (("kernel", 5), ("repeats", 2)):
         child = jobs.config.ancestor.with_gene(0, gene, value)
         with pytest.raises(Killed):
-            train_individual(jobs(child, parent, work=f"{jobs.store.folder}/work/{gene}"), silent)
+            train_individual(
+                jobs(child, parent, work=str(jobs.store.folder / "work" / gene)), silent
+            )
     trained = load_model(jobs.store.blobs.path(parent.blob)).card.provenance["loss"]
     assert losses == pytest.approx([trained, trained], rel=1e-4)
 

@@ -16,8 +16,7 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
 class DepthwiseConv2d(nn.Conv2d):
     """A depthwise convolution that stays in float32 inside bfloat16 autocast.
 
-    On CPUs its bfloat16 backward is several times slower than its float32 one
-    (`benchmarks/train_step.py` shows by how much).
+    On CPUs its bfloat16 backward is slower than its float32 one.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:

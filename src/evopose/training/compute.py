@@ -101,7 +101,7 @@ def keep_freed_memory() -> bool:
     """Make glibc keep what is freed instead of giving it back; return whether it could be told.
 
     Training frees and asks for the same large blocks at each step. glibc would unmap and map them
-    again, and the kernel clear every page: that is a third of a step on CPUs. One heap that never
+    again, and the kernel clear every page. One heap that never
     shrinks and no mappings avoid it.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
