@@ -44,7 +44,16 @@ def _options(
 def main() -> None:
     """Run the command line: exits 0; 2 on a user's mistake and 1 on a failure, told in one message;
     130 on Ctrl-C."""
-    from evopose.cli import evolve, inspect, train  # noqa: F401  each adds its verbs
+    from evopose.cli import (  # noqa: F401  each adds its verbs
+        compare,
+        data,
+        data_import,
+        evolve,
+        inspect,
+        space,
+        train,
+        watch,
+    )
 
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr

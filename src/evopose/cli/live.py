@@ -35,7 +35,7 @@ class SearchDisplay:
             self._proposed({"id": one.id, "generation": one.generation, "parent_id": one.parent_id})
             if one.status in ("done", "failed"):
                 self.bars.advance(self.bar)
-            if one.fitness is not None and one.kind != "clone":
+            if one.fitness is not None and one.competes:
                 self.best = min(self.best, one.fitness)
 
     def __call__(self, event: Event) -> None:

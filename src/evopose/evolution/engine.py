@@ -123,7 +123,7 @@ class _Search:
         store, config = self.store, self.config
         if (last := store.last_generation()) >= 0:
             generation = store.individuals(generation=last)
-            if all(one.status == "failed" for one in generation if one.kind != "clone"):
+            if all(one.status == "failed" for one in generation if one.competes):
                 store.propose_again(generation)
             return
         if reason := self.space.why_not(genotype):
@@ -149,7 +149,7 @@ class _Search:
         store, config = self.store, self.config
         generation = store.last_generation()
         individuals = store.individuals(generation=generation)
-        born = [one for one in individuals if one.kind != "clone"]
+        born = [one for one in individuals if one.competes]
         if all(one.status == "failed" for one in born):
             raise RunFailed(_all_failed(generation, born))
         (best,) = store.best(1)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from evopose.genotype import Change, Genotype
 
-Kind = Literal["ancestor", "mutant", "clone"]
+Kind = Literal["ancestor", "mutant", "clone", "repeat"]
 Status = Literal["proposed", "running", "done", "failed"]
 Outcome = Literal[
     "running", "done", "failed", "diverged", "oom", "lost", "timeout", "interrupted", "duplicate"
@@ -17,14 +17,15 @@ Outcome = Literal[
 class Individual:
     """One genotype of a search and what became of it.
 
-    A clone is an unmutated copy of the best parent, trained like a child: the control. It is never
-    a parent, nor in the Pareto set.
+    Ancestor and mutants compete. Two kinds are controls, never parents, nor in the Pareto set: a
+    clone is an unmutated copy of the best parent, trained like a child; a repeat is an individual
+    trained once more from the same parent with another seed, to know how far its score is luck.
     """
 
     kind: Kind
     birth: int
     """0 for the ancestor, then 1, 2, ... over all mutants of the search; a clone's is its
-    generation."""
+    generation, a repeat's that of whom it repeats."""
     generation: int
     parent_id: str | None = None
     genotype: Genotype
@@ -51,8 +52,16 @@ class Individual:
 
     @property
     def id(self) -> str:
-        """Its public name: "0" is the ancestor, "17" a mutant, "c3" the clone of generation 3."""
+        """Its public name: "0" is the ancestor, "17" a mutant, "c3" the clone of generation 3,
+        "17r2" the repeat of 17 with seed 2."""
+        if self.kind == "repeat":
+            return f"{self.birth}r{self.seed}"
         return f"c{self.birth}" if self.kind == "clone" else str(self.birth)
+
+    @property
+    def competes(self) -> bool:
+        """Whether it may win and be a parent: no control does."""
+        return self.kind in ("ancestor", "mutant")
 
 
 @dataclass(frozen=True, kw_only=True)

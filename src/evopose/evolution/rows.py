@@ -13,7 +13,8 @@ _SELECT = """
 SELECT individual.*, iif(blob.state = 'kept', sha, NULL) AS kept_blob
 FROM individual LEFT JOIN blob ON blob.sha = individual.blob
 """
-_RANKED = "status = 'done' AND kind <> 'clone'"
+_COMPETES = "kind IN ('ancestor', 'mutant')"
+_RANKED = f"status = 'done' AND {_COMPETES}"
 
 
 def insert(db: Database, one: Individual) -> None:
@@ -39,12 +40,12 @@ def insert(db: Database, one: Individual) -> None:
 
 
 def individuals(db: Database, **columns: Any) -> list[Individual]:
-    """Return the individuals of these values, by generation and birth, clones last.
+    """Return the individuals of these values, by generation and birth, controls last.
 
     A column that is None may have any value.
     """
     condition, values = _where(columns)
-    order = "ORDER BY generation, kind = 'clone', birth"
+    order = f"ORDER BY generation, NOT {_COMPETES}, kind, birth, seed"
     rows = db.rows(f"{_SELECT} WHERE {condition} {order}", *values)
     return [_individual(dict(row)) for row in rows]
 
@@ -69,7 +70,7 @@ def best_by_generation(db: Database) -> list[float]:
     """Return the best fitness found up to each generation; infinite while there is none."""
     found: list[float] = []
     for row in db.rows(
-        "SELECT min(iif(kind <> 'clone', fitness, NULL)) AS fitness FROM individual "
+        f"SELECT min(iif({_COMPETES}, fitness, NULL)) AS fitness FROM individual "
         "GROUP BY generation ORDER BY generation"
     ):
         fitness = float("inf") if row["fitness"] is None else row["fitness"]

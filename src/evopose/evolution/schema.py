@@ -1,6 +1,6 @@
 """The tables of a run."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables, kept in SQLite's `user_version`."""
 
 TABLES = """
@@ -23,7 +23,7 @@ CREATE TABLE blob (
 );
 CREATE TABLE individual (
     id TEXT PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('ancestor', 'mutant', 'clone')),
+    kind TEXT NOT NULL CHECK (kind IN ('ancestor', 'mutant', 'clone', 'repeat')),
     birth INTEGER NOT NULL,
     generation INTEGER NOT NULL,
     parent_id TEXT REFERENCES individual (id),
@@ -43,11 +43,12 @@ CREATE TABLE individual (
     finished_at REAL,
     seconds REAL
 );
-CREATE UNIQUE INDEX one_birth ON individual (birth) WHERE kind <> 'clone';
-CREATE UNIQUE INDEX one_genotype ON individual (digest) WHERE kind <> 'clone';
+CREATE UNIQUE INDEX one_birth ON individual (birth) WHERE kind IN ('ancestor', 'mutant');
+CREATE UNIQUE INDEX one_genotype ON individual (digest) WHERE kind IN ('ancestor', 'mutant');
 CREATE INDEX by_status ON individual (status);
 CREATE INDEX by_generation ON individual (generation, status);
-CREATE INDEX by_fitness ON individual (fitness, birth) WHERE status = 'done' AND kind <> 'clone';
+CREATE INDEX by_fitness ON individual (fitness, birth) WHERE status = 'done'
+    AND kind IN ('ancestor', 'mutant');
 CREATE INDEX by_blob ON individual (blob);
 CREATE TABLE attempt (
     individual_id TEXT NOT NULL REFERENCES individual (id),

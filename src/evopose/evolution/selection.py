@@ -7,11 +7,11 @@ from evopose.evolution.individual import Individual
 
 
 def best(individuals: Iterable[Individual], k: int) -> list[Individual]:
-    """Return the at most `k` best by fitness, the elder first among equals; no clones."""
+    """Return the at most `k` best by fitness, the elder first among equals; no controls."""
     ranked = sorted(
         (i.fitness, i.birth, i)
         for i in individuals
-        if i.fitness is not None and i.status == "done" and i.kind != "clone"
+        if i.fitness is not None and i.status == "done" and i.competes
     )
     return [individual for _, _, individual in ranked[:k]]
 
@@ -19,12 +19,12 @@ def best(individuals: Iterable[Individual], k: int) -> list[Individual]:
 def pareto_front(individuals: Iterable[Individual]) -> list[Individual]:
     """Return those that no other equals or beats in loss, parameters and multiply-adds alike.
 
-    Individuals equal in all three stay together; no clones. In the order given.
+    Individuals equal in all three stay together; no controls. In the order given.
     """
     scored: list[Individual] = []
     points: list[tuple[float, int, int]] = []
     for one in individuals:
-        if one.loss is not None and one.status == "done" and one.kind != "clone":
+        if one.loss is not None and one.status == "done" and one.competes:
             scored.append(one)
             points.append((one.loss, one.num_parameters, one.num_macs))
     return [scored[index] for index in non_dominated(points)]

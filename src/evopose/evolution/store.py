@@ -122,12 +122,12 @@ class Store:
 
     def known(self, digest: str) -> bool:
         """Return whether a genotype was proposed before, other than as a clone."""
-        query = "SELECT 1 FROM individual WHERE digest = ? AND kind <> 'clone'"
+        query = "SELECT 1 FROM individual WHERE digest = ? AND kind IN ('ancestor', 'mutant')"
         return self._db.value(query, digest) is not None
 
     def last_birth(self) -> int:
         """Return the birth of the youngest mutant; -1 where there is not even an ancestor."""
-        query = "SELECT max(birth) FROM individual WHERE kind <> 'clone'"
+        query = "SELECT max(birth) FROM individual WHERE kind IN ('ancestor', 'mutant')"
         return -1 if (found := self._db.value(query)) is None else int(found)
 
     def last_generation(self) -> int:

@@ -149,7 +149,7 @@ def mean_oks_of(one: Individual) -> float | None:
 def _generation(
     number: int, members: Sequence[Individual], before: Individual | None
 ) -> Generation:
-    children = [one for one in members if one.kind != "clone"]
+    children = [one for one in members if one.competes]
     clone = next((o for o in members if o.kind == "clone" and is_finished(o)), None)
     scored = [one for one in children if is_finished(one)]
     leader = min(scored, key=fitness_of, default=None)

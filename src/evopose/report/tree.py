@@ -174,7 +174,7 @@ def _lines(
 
 def _nodes(facts: SearchFacts, drawn: Sequence[Individual], tree: Tree) -> Iterable[dict[str, Any]]:
     winner = facts.winner
-    finished = [o for o in drawn if is_finished(o) and o.kind != "clone" and o is not winner]
+    finished = [o for o in drawn if is_finished(o) and o.competes and o is not winner]
     size = 9 if len(drawn) <= 400 else 7 if len(drawn) <= 1000 else 5
     waiting = [o for o in drawn if not is_finished(o) and not is_failed(o)]
     clones = [o for o in drawn if is_finished(o) and o.kind == "clone"]

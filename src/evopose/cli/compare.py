@@ -1,0 +1,1 @@
+"""`evopose compare`: runs beside each other."""

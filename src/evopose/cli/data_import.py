@@ -1,0 +1,1 @@
+"""`evopose data import`: other formats become COCO keypoints."""

@@ -1,0 +1,1 @@
+"""`evopose space`: what a search space holds."""

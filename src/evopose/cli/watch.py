@@ -1,0 +1,1 @@
+"""`evopose watch`: a run, live in the terminal."""
