@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,7 @@ def plan_search(
     workers: int | None = None,
     threads: int | None = None,
     executor: str = "process",
+    latency_device: str | None = None,
     on_data: Progress | None = None,
     **options: Any,
 ) -> Plan:
@@ -128,6 +129,8 @@ def plan_search(
     precision = config.child_training.precision
     compute = resolve_compute(device, precision=precision)
     chosen = choose_workers(compute, workers, threads, executor)
+    if latency_device is not None:
+        chosen = replace(chosen, latency=resolve_compute(latency_device, precision=precision))
     if not resume:
         require_no_run(folder)
     splits = open_dataset(
@@ -139,7 +142,7 @@ def plan_search(
     persons = {name: len(part.trainable) for name, part in parts_of(splits).items()}
     num_keypoints = len(splits.train.skeleton)
     size = make_measure(config, num_keypoints)(config.ancestor)
-    if reason := config.evolution.fitness.refusal(*size):
+    if reason := config.evolution.fitness.refusal(size):
         raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
     speed = measure_throughput(config, chosen, num_keypoints=num_keypoints)
     return Plan(
@@ -179,13 +182,8 @@ def run_plan(
         )
     view = write_reports(plan.run)
     with Store.read(plan.run) as store:
-        best = store.best(1)
-    return Evolved(
-        run=plan.run,
-        ending=ending,
-        best=best[0] if best else None,
-        view=view,
-    )
+        best = store.winner()
+    return Evolved(run=plan.run, ending=ending, best=best, view=view)
 
 
 def evolve(
@@ -202,7 +200,8 @@ def evolve(
 
     `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
     `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `device`,
-    `workers`, `threads`, `executor`, and those of `evopose.search.overrides.override`.
+    `workers`, `threads`, `executor`, `latency_device`, and those of
+    `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
     (see `run_search`); when `should_stop` says so, the search ends and can be resumed.
 

@@ -67,7 +67,7 @@ def test_a_search_is_generations_of_children_and_a_clone(store):
         assert children[-1].kind == "clone"
     for one in everyone:
         assert one.loss == toy_loss(one.genotype)
-        assert one.fitness == CONFIG.fitness.score(one.loss, *measure(one.genotype))
+        assert one.fitness == CONFIG.fitness.score(one.loss, measure(one.genotype))
     kinds = [event["kind"] for event in events]
     assert kinds.count("proposed") == kinds.count("started") == kinds.count("done") == 33
     assert kinds.count("progress") == 33

@@ -42,7 +42,7 @@ def test_a_child_knows_its_parent_its_changes_and_its_size():
         )
         (change,) = child.changes
         assert child.genotype == PAPER.ancestor.with_gene(change.stage, change.gene, change.after)
-        assert (child.num_parameters, child.num_macs) == measure(child.genotype)
+        assert child.size == measure(child.genotype)
         assert (child.seed, child.generation, child.status) == (9, 1, "proposed")
 
 
@@ -71,11 +71,11 @@ def test_all_one_gene_neighbours_come_before_any_two_gene_one():
 
 
 def test_nothing_above_the_limits_is_proposed():
-    limit = measure(PAPER.ancestor)[0] * 9 // 10
+    limit = measure(PAPER.ancestor).num_parameters * 9 // 10
     children = propose(fitness=Fitness(max_parameters=limit)).children
     assert len(children) == 8
-    assert all(measure(one.genotype)[0] <= limit for one in children)
-    assert any(measure(one.genotype)[0] > limit for one in propose().children)
+    assert all(measure(one.genotype).num_parameters <= limit for one in children)
+    assert any(measure(one.genotype).num_parameters > limit for one in propose().children)
 
 
 def test_an_exhausted_parent_leaves_its_turn_to_the_next():
@@ -103,7 +103,7 @@ def test_a_space_that_is_used_up_gives_fewer_children_and_says_why():
 
 
 def test_a_clone_is_its_parent_trained_once_more():
-    clone = clone_of(ANCESTOR, generation=4, now=2.0)
+    clone = clone_of(ANCESTOR, number=0, generation=4, now=2.0)
     assert (clone.id, clone.parent_id, clone.kind, clone.generation) == ("c4", "0", "clone", 4)
     assert (clone.genotype, clone.seed) == (ANCESTOR.genotype, ANCESTOR.seed)
 

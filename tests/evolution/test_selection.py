@@ -15,6 +15,7 @@ def scored(birth, loss, num_parameters=1, num_macs=1, **values):
     return individual(
         birth,
         loss=loss,
+        error=loss,
         fitness=loss,
         num_parameters=num_parameters,
         num_macs=num_macs,

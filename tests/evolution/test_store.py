@@ -28,10 +28,12 @@ def store(folder):
         yield store
 
 
-def finish(store, id, *, loss=0.5, fitness=None, **result):
+def finish(store, id, *, loss=0.5, error=0.5, fitness=None, **result):
     no = store.lease(id, slot=0, seconds=60)
     fitness = loss if fitness is None else fitness
-    return store.finish(id, no, loss=loss, fitness=fitness, result={"loss": loss} | result)
+    return store.finish(
+        id, no, loss=loss, error=loss, fitness=fitness, result={"loss": loss} | result
+    )
 
 
 # Folders
@@ -201,7 +203,7 @@ def test_a_result_is_kept_with_its_times(store):
 def test_a_result_told_twice_counts_once(store):
     store.propose([individual()])
     assert finish(store, "0", loss=0.5)
-    assert not store.finish("0", 1, loss=0.1, fitness=0.1, result={})
+    assert not store.finish("0", 1, loss=0.1, error=0.1, fitness=0.1, result={})
     assert store.individual("0").loss == 0.5
     assert [a.outcome for a in store.attempts()] == ["done"]
 
@@ -211,8 +213,8 @@ def test_the_later_of_two_twins_is_a_duplicate(store):
     first = store.lease("0", slot=0, seconds=60)
     assert store.lose("0", first, outcome="timeout")
     second = store.lease("0", slot=1, seconds=60)
-    assert store.finish("0", second, loss=0.5, fitness=0.5, result={})
-    assert not store.finish("0", first, loss=0.1, fitness=0.1, result={})
+    assert store.finish("0", second, loss=0.5, error=0.5, fitness=0.5, result={})
+    assert not store.finish("0", first, loss=0.1, error=0.1, fitness=0.1, result={})
     assert store.individual("0").loss == 0.5
     assert [a.outcome for a in store.attempts("0")] == ["timeout", "done"]
 
@@ -222,8 +224,8 @@ def test_a_late_result_counts_while_its_twin_still_runs(store):
     first = store.lease("0", slot=0, seconds=60)
     store.lose("0", first, outcome="timeout")
     second = store.lease("0", slot=1, seconds=60)
-    assert store.finish("0", first, loss=0.1, fitness=0.1, result={})
-    assert not store.finish("0", second, loss=0.5, fitness=0.5, result={})
+    assert store.finish("0", first, loss=0.1, error=0.1, fitness=0.1, result={})
+    assert not store.finish("0", second, loss=0.5, error=0.5, fitness=0.5, result={})
     assert store.individual("0").loss == 0.1
     assert [a.outcome for a in store.attempts("0")] == ["done", "duplicate"]
 

@@ -17,6 +17,7 @@ from evopose.evolution.blobs import BlobStore
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.engine import run_search
 from evopose.evolution.executors import InlineExecutor, ProcessExecutor
+from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor, Heartbeat, Job
 from evopose.evolution.runner import Ending
@@ -27,10 +28,11 @@ SPACE = SPACES["small"]
 TRAIN = "evolution.toys:train"
 
 
-def measure(genotype: Genotype) -> tuple[int, int]:
+def measure(genotype: Genotype) -> Size:
     """Parameters and multiply-adds of no network in particular."""
     parameters = sum(s.kernel**2 * s.repeats * s.filters**2 for s in genotype.stages)
-    return parameters, sum(parameters // (i * s.stride) for i, s in enumerate(genotype.stages, 1))
+    macs = sum(parameters // (i * s.stride) for i, s in enumerate(genotype.stages, 1))
+    return Size(num_parameters=parameters, num_macs=macs)
 
 
 def toy_loss(genotype: Genotype) -> float:

@@ -76,7 +76,9 @@ def fill(store: Store, individuals: list[Individual]) -> None:
         if one.status == "failed":
             store.fail(one.id, no, reason=one.fail_reason or "", outcome="failed")
         else:
-            store.finish(one.id, no, loss=one.loss, fitness=one.fitness, result=one.result)
+            store.finish(
+                one.id, no, loss=one.loss, error=one.loss, fitness=one.fitness, result=one.result
+            )
 
 
 def test_facts_are_those_of_the_store(run: Path, search: list[Individual]) -> None:

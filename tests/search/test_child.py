@@ -125,7 +125,7 @@ def parent(jobs, finished_run):
 def test_a_child_inherits(jobs, parent):
     child = jobs.config.ancestor.with_gene(0, "kernel", 5)
     result = train_individual(jobs(child, parent), silent)
-    assert set(result) == RESULT_KEYS | {"transfer"}
+    assert set(result) == RESULT_KEYS | {"transfer", "start_loss", "start_oks"}
     assert result["transfer"]["rule"] == "exact"
     assert result["transfer"]["preserves_function"]
     assert result["transfer"]["share_inherited"] > 0.9

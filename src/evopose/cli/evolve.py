@@ -50,6 +50,7 @@ def evolve(
     verbose: bool = VERBOSE,
     children: int = option("Mutants a generation (lambda).", _SEARCH),
     parents: int = option("Individuals that may have children (mu).", _SEARCH),
+    parents_by: str = option("Who they are: best, pareto or random (a control).", _SEARCH),
     generations: int = option("Generations after the ancestor's.", _SEARCH),
     budget_hours: float = option("Hours after which no training begins.", _SEARCH, metavar="H"),
     patience: int = option("Stop after so many generations that gain too little.", _SEARCH),
@@ -57,16 +58,22 @@ def evolve(
     space: str = option("What may evolve: paper, small or a JSON file.", _SEARCH),
     transfer: str = option("How children inherit weights: exact or official.", _SEARCH),
     clones: bool = option("Train a clone of the best parent each generation.", _SEARCH),
+    rescore: int = option("So many of the best are trained again at the end.", _SEARCH),
+    rescore_seeds: int = option("With so many other seeds.", _SEARCH),
     seed: int = option("Seed of every random draw.", _SEARCH),
     input_size: str = option("Input of the networks, say 96x64.", _SIZE, "--input", metavar="HxW"),
-    target_params: float = option("T of J = loss * (T / parameters) ** Gamma.", _SIZE),
+    objective: str = option("What is best: loss (paper), oks or pareto.", _SIZE),
+    target_params: float = option("T of J = error * (T / parameters) ** Gamma.", _SIZE),
     gamma: float = option("Gamma of J.", _SIZE),
     target_macs: float = option("Let J weigh multiply-adds too, against this.", _SIZE),
+    target_latency_ms: float = option("Let J weigh measured latency too.", _SIZE),
     max_params: int = option("Never train a network of more parameters.", _SIZE),
     max_macs: int = option("Never train a network of more multiply-adds.", _SIZE),
+    max_latency_ms: float = option("Never train a slower network.", _SIZE),
+    latency_device: str = option("Where latency is measured; default --device.", _SIZE),
     ancestor: str = option("A name, a genotype in JSON or a model file.", _START),
     ancestor_weights: str = option("A model file to start from, or none.", _START),
-    ancestor_epochs: int = option("Epochs of the ancestor.", _START),
+    ancestor_epochs: int = option("Epochs of the ancestor; 0: only measured.", _START),
     epochs: int = option("Epochs of each child.", _START),
     batch_size: int = option("Persons a training step.", _START),
     learning_rate: float = option("Peak learning rate.", _START),
@@ -82,8 +89,9 @@ def evolve(
     """Evolve the pose network that fits DATA.
 
     Trains an ancestor, then generation after generation of mutants that start from their parents'
-    weights, and keeps those with the best J = loss * (T / parameters) ** Gamma. It can be stopped
-    with Ctrl-C at any time and goes on with --resume.
+    weights, and keeps those with the best J = error * (T / parameters) ** Gamma, the error being
+    the loss, or 1 - mean OKS (--objective oks); --objective pareto keeps the front of error, size
+    and cost instead. It can be stopped with Ctrl-C at any time and goes on with --resume.
 
     Example: evopose evolve people/ --recipe small --budget-hours 8
     """
@@ -105,10 +113,15 @@ def evolve(
         workers=workers,
         threads=threads,
         executor=executor,
+        latency_device=latency_device,
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
         children=children,
         parents=parents,
+        parents_by=parents_by,
+        objective=objective,
+        rescore=rescore,
+        rescore_seeds=rescore_seeds,
         generations=generations,
         hours=budget_hours,
         patience=patience,
@@ -120,6 +133,8 @@ def evolve(
         target_parameters=target_params,
         gamma=gamma,
         target_macs=target_macs,
+        target_latency_ms=target_latency_ms,
+        max_latency_ms=max_latency_ms,
         max_parameters=max_params,
         max_macs=max_macs,
         ancestor=ancestor,
@@ -147,7 +162,7 @@ def evolve(
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop)
     machine = {
         "annotations": annotations, "device": device, "workers": workers, "threads": threads,
-        "executor": executor,
+        "executor": executor, "latency-device": latency_device,
     }  # fmt: skip
     given = _given(machine, {"device": "auto", "executor": "process"})
     again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])

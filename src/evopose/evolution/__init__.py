@@ -7,24 +7,28 @@ from evopose.evolution.accounting import overhead
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.engine import run_search
-from evopose.evolution.fitness import Fitness
+from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.individual import Attempt, Individual
-from evopose.evolution.proposal import propose_generation
+from evopose.evolution.proposal import Stopwatch, propose_generation
 from evopose.evolution.runner import Ending
-from evopose.evolution.selection import best, pareto_front
+from evopose.evolution.selection import PARENTS_BY, best, pareto_front, winner
 from evopose.evolution.store import Store
 
 __all__ = [
+    "PARENTS_BY",
     "Attempt",
     "BlobStore",
     "Ending",
     "EvolutionConfig",
     "Fitness",
     "Individual",
+    "Size",
+    "Stopwatch",
     "Store",
     "best",
     "overhead",
     "pareto_front",
     "propose_generation",
     "run_search",
+    "winner",
 ]

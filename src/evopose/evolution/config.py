@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from evopose.errors import ConfigError
 from evopose.evolution.fitness import Fitness
+from evopose.evolution.selection import PARENTS_BY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +18,9 @@ class EvolutionConfig:
     """Mutants a generation (lambda)."""
     parents: int = 4
     """Most individuals that have children (mu)."""
+    parents_by: str = "best"
+    """A name in `selection.PARENTS_BY`: `best` J (the paper's), `pareto`, or `random`, the control
+    that knows no fitness."""
     clones: bool = True
     """Whether each generation also trains a clone of its best parent, as a control."""
     fitness: Fitness = field(default_factory=Fitness)
@@ -25,7 +29,7 @@ class EvolutionConfig:
     training_seed: int = 0
     """Seed of every training: common random numbers, so that children differ by their genes."""
     generations: int | None = None
-    """Generations after the ancestor's; None: any number."""
+    """Generations after the ancestor's, 0 for the ancestor alone; None: any number."""
     hours: float | None = None
     """Hours over all sessions of the run, after which no training begins; None: any number."""
     patience: int | None = None
@@ -38,15 +42,26 @@ class EvolutionConfig:
     """A worker that gives no sign of life for so long is hung, and killed."""
     keep_best: int = 10
     """Of how many of the best to keep the weights; those of parents and Pareto set stay anyway."""
+    rescore: int = 0
+    """So many of the best are trained again with other seeds when the search ends, and the winner
+    is who is best then; 0: the lowest J wins."""
+    rescore_seeds: int = 2
+    """With how many other seeds."""
 
     def __post_init__(self) -> None:
-        for name in ("children", "parents", "max_attempts"):
+        if self.parents_by not in PARENTS_BY:
+            raise ConfigError(
+                f"parents_by must be one of {', '.join(PARENTS_BY)}, got {self.parents_by!r}"
+            )
+        for name in ("children", "parents", "max_attempts", "rescore_seeds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("generations", "patience", "hours", "lease_seconds"):
+        for name in ("patience", "hours", "lease_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above 0, got {value}")
-        for name in ("seed", "training_seed", "min_gain", "keep_best"):
+        if self.generations is not None and self.generations < 0:
+            raise ConfigError(f"generations must not be negative, got {self.generations}")
+        for name in ("seed", "training_seed", "min_gain", "keep_best", "rescore"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative, got {getattr(self, name)}")

@@ -2,6 +2,7 @@
 
 Each generation is a barrier: it is proposed when the one before it has ended, from what the store
 then holds. So a search that is killed and resumed goes where an undisturbed one would have gone.
+At the end the best are trained again with other seeds, if the configuration says so.
 """
 
 import functools
@@ -12,14 +13,28 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from evopose.errors import ConfigError, RunError, RunFailed
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor
-from evopose.evolution.proposal import Measure, Proposal, clone_of, propose_generation
+from evopose.evolution.proposal import (
+    Measure,
+    Proposal,
+    Stopwatch,
+    clone_of,
+    propose_generation,
+    repeat_of,
+    timed,
+)
 from evopose.evolution.runner import Ending, MakeJob, Runner
+from evopose.evolution.selection import PARENTS_BY
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype, SearchSpace
+
+_PARENTS = 1
+"""Third word of the seed with which parents are drawn: no child's draws have three."""
 
 
 def run_search(
@@ -31,12 +46,14 @@ def run_search(
     make_job: MakeJob,
     executor: Executor,
     ancestor: Genotype | None = None,
+    stopwatch: Stopwatch | None = None,
     on_event: Callable[[dict[str, Any]], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Ending:
     """Begin the search in `store`, or go on with it, and return why it ended.
 
-    `ancestor` (default: the space's) is generation 0. `on_event` is told of all that happens:
+    `ancestor` (default: the space's) is generation 0. `stopwatch` measures latencies while nothing
+    else runs; fitness that needs them needs it. `on_event` is told of all that happens:
     dicts of `kind` ("proposed", "started", "progress", "done", "failed", "lost", "generation",
     "stopped") and particulars, most with the `id` of an individual. When `should_stop` says so, or
     on KeyboardInterrupt, what runs is killed and proposed again when the search goes on. A
@@ -45,7 +62,10 @@ def run_search(
     Raises: ConfigError if the ancestor is above the limits; RunError if the ancestor or all
     children of a generation fail, or the disk is full: nothing told is lost.
     """
-    search = _Search(store, space, config, functools.cache(measure), on_event)
+    assert stopwatch or not config.fitness.needs_latency, "latencies need a stopwatch"
+    search = _Search(
+        store, space, config, functools.cache(measure), remembering(store, stopwatch), on_event
+    )
     search.begin(ancestor or space.ancestor)
     store.begin_session(executor.slots)
     hours = math.inf if config.hours is None else config.hours
@@ -62,6 +82,9 @@ def run_search(
     )
     try:
         ending = _generations(search, runner)
+        if ending.kind != "stopped":
+            runner.extend()
+            ending = runner.run(search.propose_repeats()) or ending
     except KeyboardInterrupt:
         ending = Ending(kind="stopped", reason="it was interrupted")
     except BaseException:
@@ -72,6 +95,21 @@ def run_search(
     store.log("stopped", ending=ending.kind, reason=ending.reason)
     search.emit("stopped", ending=ending.kind, reason=ending.reason)
     return ending
+
+
+def remembering(store: Store, stopwatch: Stopwatch | None) -> Stopwatch | None:
+    """Return a stopwatch that measures a genotype once: what was measured is in the store."""
+    if stopwatch is None:
+        return None
+
+    def measure(genotype: Genotype) -> float:
+        found = store.latency(genotype.digest, stopwatch.device)
+        if found is None:
+            found = stopwatch.measure(genotype)
+            store.note_latency(genotype.digest, stopwatch.device, found)
+        return found
+
+    return Stopwatch(device=stopwatch.device, measure=measure)
 
 
 def ending_of(config: EvolutionConfig, best: Sequence[float], seconds: float) -> Ending | None:
@@ -112,6 +150,7 @@ class _Search:
     space: SearchSpace
     config: EvolutionConfig
     measure: Measure
+    stopwatch: Stopwatch | None
     on_event: Callable[[dict[str, Any]], None]
 
     def emit(self, kind: str, **particulars: Any) -> None:
@@ -128,8 +167,8 @@ class _Search:
             return
         if reason := self.space.why_not(genotype):
             raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
-        num_parameters, num_macs = self.measure(genotype)
-        if reason := config.fitness.refusal(num_parameters, num_macs):
+        size = timed(self.measure(genotype), genotype, self.stopwatch)
+        if reason := config.fitness.refusal(size):
             raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
         self._add(
             Individual(
@@ -138,8 +177,10 @@ class _Search:
                 generation=0,
                 genotype=genotype,
                 seed=config.training_seed,
-                num_parameters=num_parameters,
-                num_macs=num_macs,
+                num_parameters=size.num_parameters,
+                num_macs=size.num_macs,
+                latency_ms=size.latency_ms,
+                latency_device=self.stopwatch.device if self.stopwatch else None,
                 created_at=store.clock(),
             )
         )
@@ -153,7 +194,9 @@ class _Search:
         if all(one.status == "failed" for one in born):
             raise RunFailed(_all_failed(generation, born))
         (best,) = store.best(1)
-        store.retain(best=max(config.parents, config.keep_best))
+        if config.parents_by != "random":  # there anyone may become a parent
+            keep = max(config.parents, config.keep_best, config.rescore)
+            store.retain(best=keep, also=self.parent_ids())
         self.emit(
             "generation",
             generation=generation,
@@ -168,7 +211,7 @@ class _Search:
     def propose(self) -> Ending | None:
         """Propose the next generation; return why the search ends if there is none."""
         store, config = self.store, self.config
-        parents = store.best(config.parents)
+        parents = [store.individual(id) for id in self.parent_ids()]
         generation = store.last_generation() + 1
         proposal = propose_generation(
             parents,
@@ -180,15 +223,38 @@ class _Search:
             training_seed=config.training_seed,
             fitness=config.fitness,
             measure=self.measure,
+            stopwatch=self.stopwatch,
             known=lambda genotype: store.known(genotype.digest),
             now=store.clock(),
         )
         if not proposal.children:
             return Ending(kind="exhausted", reason="; ".join(proposal.notes))
         self._note(generation, proposal)
-        clones = [clone_of(parents[0], generation=generation, now=store.clock())]
-        self._add(*proposal.children, *(clones if config.clones else []))
+        clones = []
+        if config.clones:
+            number = store.count_clones(parents[0].id)
+            clones = [clone_of(parents[0], number=number, generation=generation, now=store.clock())]
+        self._add(*proposal.children, *clones)
         return None
+
+    def parent_ids(self) -> list[str]:
+        """Return who has children in the generation after the last: a function of the store."""
+        config, generation = self.config, self.store.last_generation() + 1
+        rng = np.random.default_rng([config.seed, generation, _PARENTS])
+        return PARENTS_BY[config.parents_by](self.store.standings(), config.parents, rng)
+
+    def propose_repeats(self) -> list[Individual]:
+        """Propose the best once more with other seeds, and return what is yet to be trained."""
+        store, config = self.store, self.config
+        seeds = range(config.training_seed + 1, config.training_seed + 1 + config.rescore_seeds)
+        wanted = [
+            repeat_of(one, seed=seed, now=store.clock())
+            for one in store.best(config.rescore)
+            for seed in seeds
+        ]
+        there = {one.id for one in store.individuals(kind="repeat")}
+        self._add(*(one for one in wanted if one.id not in there))
+        return store.individuals(status="proposed", kind="repeat")
 
     def _note(self, generation: int, proposal: Proposal) -> None:
         if missing := self.config.children - len(proposal.children):

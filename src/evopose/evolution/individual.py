@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from evopose.evolution.fitness import Size
 from evopose.genotype import Change, Genotype
 
 Kind = Literal["ancestor", "mutant", "clone", "repeat"]
@@ -35,11 +36,17 @@ class Individual:
     """Seed of its training."""
     num_parameters: int
     num_macs: int
+    latency_ms: float | None = None
+    """Median time of one image, measured before training; None: nobody asked for it."""
+    latency_device: str | None = None
+    """Where that was measured."""
     created_at: float
     """Seconds since the epoch, as all times of a run."""
     status: Status = "proposed"
     fail_reason: str | None = None
     loss: float | None = None
+    error: float | None = None
+    """What fitness judges: the loss, or 1 - mean OKS."""
     fitness: float | None = None
     """Lower is better."""
     result: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +64,13 @@ class Individual:
         if self.kind == "repeat":
             return f"{self.birth}r{self.seed}"
         return f"c{self.birth}" if self.kind == "clone" else str(self.birth)
+
+    @property
+    def size(self) -> Size:
+        """What its network costs."""
+        return Size(
+            num_parameters=self.num_parameters, num_macs=self.num_macs, latency_ms=self.latency_ms
+        )
 
     @property
     def competes(self) -> bool:

@@ -1,16 +1,27 @@
 """Proposing the children of a generation: a pure function of parents, seed and what is known."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from evopose.evolution.fitness import Fitness
+from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.individual import Individual
-from evopose.genotype import Genotype, Mutant, NeighbourhoodExhausted, SearchSpace, mutate
+from evopose.genotype import Genotype, NeighbourhoodExhausted, SearchSpace, mutate
 
-Measure = Callable[[Genotype], tuple[int, int]]
-"""Genotype -> its (num_parameters, num_macs), the same whenever it is asked."""
+Measure = Callable[[Genotype], Size]
+"""Genotype -> its size, the same whenever it is asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopwatch:
+    """How the latency of a network is measured, before it is trained."""
+
+    device: str
+    """Where, in words."""
+    measure: Callable[[Genotype], float]
+    """Genotype -> milliseconds an image."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +45,7 @@ def propose_generation(
     training_seed: int,
     fitness: Fitness,
     measure: Measure,
+    stopwatch: Stopwatch | None = None,
     known: Callable[[Genotype], bool],
     now: float,
 ) -> Proposal:
@@ -51,8 +63,9 @@ def propose_generation(
     exhausted: dict[str, str] = {}
 
     def allowed(genotype: Genotype) -> bool:
-        new = genotype not in proposed and not known(genotype)
-        return new and fitness.refusal(*measure(genotype)) is None
+        if genotype in proposed or known(genotype) or fitness.refusal(measure(genotype)):
+            return False
+        return not fitness.refusal(timed(measure(genotype), genotype, stopwatch))
 
     for slot in range(count):
         birth = first_birth + len(children)
@@ -67,45 +80,63 @@ def propose_generation(
                 exhausted[parent.id] = f"individual {parent.id} has no mutant left: {error}"
                 continue
             proposed.add(mutant.genotype)
-            children.append(_child(parent, mutant, birth, generation, training_seed, measure, now))
+            size = timed(measure(mutant.genotype), mutant.genotype, stopwatch)
+            child = Individual(
+                kind="mutant",
+                birth=birth,
+                generation=generation,
+                parent_id=parent.id,
+                genotype=mutant.genotype,
+                changes=mutant.changes,
+                seed=training_seed,
+                num_parameters=size.num_parameters,
+                num_macs=size.num_macs,
+                latency_ms=size.latency_ms,
+                latency_device=stopwatch.device if stopwatch else None,
+                created_at=now,
+            )
+            children.append(child)
             break
     return Proposal(children=tuple(children), notes=tuple(exhausted.values()))
 
 
-def clone_of(parent: Individual, *, generation: int, now: float) -> Individual:
-    """Return the clone of a generation: the parent's genotype, trained once more like a child."""
-    return Individual(
+def timed(size: Size, genotype: Genotype, stopwatch: Stopwatch | None) -> Size:
+    """Return the size with the latency that the stopwatch measures, if there is one."""
+    return replace(size, latency_ms=stopwatch.measure(genotype)) if stopwatch else size
+
+
+def clone_of(parent: Individual, *, number: int, generation: int, now: float) -> Individual:
+    """Return the clone of a generation: the parent's genotype, trained once more like a child.
+
+    The first clone of a parent (`number` 0) has the seed of its children. While a parent stays the
+    best its further clones have others: they tell what chance does.
+    """
+    return replace(
+        parent,
         kind="clone",
         birth=generation,
         generation=generation,
         parent_id=parent.id,
-        genotype=parent.genotype,
-        seed=parent.seed,
-        num_parameters=parent.num_parameters,
-        num_macs=parent.num_macs,
+        changes=(),
+        seed=parent.seed + number,
         created_at=now,
+        **_UNTRAINED,
     )
 
 
-def _child(
-    parent: Individual,
-    mutant: Mutant,
-    birth: int,
-    generation: int,
-    seed: int,
-    measure: Measure,
-    now: float,
-) -> Individual:
-    num_parameters, num_macs = measure(mutant.genotype)
-    return Individual(
-        kind="mutant",
-        birth=birth,
-        generation=generation,
-        parent_id=parent.id,
-        genotype=mutant.genotype,
-        changes=mutant.changes,
-        seed=seed,
-        num_parameters=num_parameters,
-        num_macs=num_macs,
-        created_at=now,
-    )
+def repeat_of(one: Individual, *, seed: int, now: float) -> Individual:
+    """Return the repeat of an individual: trained once more from the same parent, by `seed`."""
+    return replace(one, kind="repeat", seed=seed, created_at=now, **_UNTRAINED)
+
+
+_UNTRAINED: dict[str, Any] = {
+    "status": "proposed",
+    "fail_reason": None,
+    "loss": None,
+    "error": None,
+    "fitness": None,
+    "result": {},
+    "blob": None,
+    "finished_at": None,
+    "seconds": None,
+}

@@ -1,12 +1,13 @@
 """Individuals and attempts as rows of a run's database, and the queries that find them."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from evopose.evolution.database import Database
 from evopose.evolution.individual import Attempt, Individual, changes_from_json, changes_to_json
-from evopose.evolution.selection import non_dominated
+from evopose.evolution.selection import Standing, non_dominated, rescored
 from evopose.genotype import Genotype
 
 _SELECT = """
@@ -15,6 +16,7 @@ FROM individual LEFT JOIN blob ON blob.sha = individual.blob
 """
 _COMPETES = "kind IN ('ancestor', 'mutant')"
 _RANKED = f"status = 'done' AND {_COMPETES}"
+_COST = "coalesce(latency_ms, num_macs)"
 
 
 def insert(db: Database, one: Individual) -> None:
@@ -31,6 +33,8 @@ def insert(db: Database, one: Individual) -> None:
         "seed": one.seed,
         "num_parameters": one.num_parameters,
         "num_macs": one.num_macs,
+        "latency_ms": one.latency_ms,
+        "latency_device": one.latency_device,
         "created_at": one.created_at,
         "status": "proposed",
         "result": "{}",
@@ -59,11 +63,33 @@ def best(db: Database, k: int) -> list[Individual]:
 def pareto(db: Database) -> list[Individual]:
     """Return the Pareto set, as `selection.pareto_front` does, without reading the others."""
     rows = db.rows(
-        f"SELECT id, loss, num_parameters, num_macs FROM individual WHERE {_RANKED} "
+        f"SELECT id, error, num_parameters, {_COST} FROM individual WHERE {_RANKED} "
         "ORDER BY generation, birth"
     )
     front = non_dominated([tuple(row)[1:] for row in rows])
     return [one for index in front for one in individuals(db, id=rows[index]["id"])]
+
+
+def standings(db: Database) -> list[Standing]:
+    """Return all that may have children: trained, and their weights not dropped."""
+    rows = db.rows(
+        f"SELECT id, birth, fitness, error, num_parameters, {_COST} FROM individual "
+        f"LEFT JOIN blob ON sha = blob WHERE {_RANKED} AND coalesce(state, 'kept') = 'kept'"
+    )
+    return [Standing(*row) for row in rows]
+
+
+def winner(db: Database) -> Individual | None:
+    """Return who wins, as `selection.winner` does, without reading the others."""
+    leading = best(db, 1)
+    rows = db.rows(
+        "SELECT birth, count(*), avg(fitness) FROM individual "
+        "WHERE status = 'done' AND kind = 'repeat' GROUP BY birth"
+    )
+    births = rescored({birth: (count, mean) for birth, count, mean in rows})
+    if not leading or leading[0].birth not in births:
+        return leading[0] if leading else None
+    return individuals(db, id=str(births[0]))[0]
 
 
 def best_by_generation(db: Database) -> list[float]:
@@ -102,15 +128,16 @@ def accept(
     at: float,
     *,
     loss: float,
+    error: float,
     fitness: float,
     result: dict[str, Any],
 ) -> bool:
     """End an individual with its result; return False, and change nothing, if it has ended."""
     accepted = db.execute(
-        "UPDATE individual SET status = 'done', loss = ?, fitness = ?, result = ?, blob = ?, "
-        "finished_at = ?, seconds = coalesce(?, (SELECT ? - started_at FROM attempt "
+        "UPDATE individual SET status = 'done', loss = ?, error = ?, fitness = ?, result = ?, "
+        "blob = ?, finished_at = ?, seconds = coalesce(?, (SELECT ? - started_at FROM attempt "
         "WHERE individual_id = ? AND no = ?)) WHERE id = ? AND status IN ('proposed', 'running')",
-        *(loss, fitness, json.dumps(result), result.get("blob"), at),
+        *(loss, error, fitness, json.dumps(result), result.get("blob"), at),
         *(result.get("seconds"), at, id, no, id),
     )
     if accepted.rowcount == 0:
@@ -136,15 +163,17 @@ def kept_blobs(db: Database) -> set[str]:
     return {row["sha"] for row in db.rows("SELECT sha FROM blob WHERE state = 'kept'")}
 
 
-def needed_blobs(db: Database, num_best: int) -> set[str]:
-    """Return the digests of what the best, the Pareto set, generation 0 and parents need."""
+def needed_blobs(db: Database, num_best: int, also: Iterable[str]) -> set[str]:
+    """Return the digests of what the best, their parents, the Pareto set, generation 0, the
+    parents of what waits, and those of the ids `also` need."""
     waiting = individuals(db, status="proposed") + individuals(db, status="running")
-    parents = {one.parent_id for one in waiting if one.parent_id}
+    leading = best(db, num_best)
+    parents = {one.parent_id for one in (*waiting, *leading) if one.parent_id}
     needed = [
-        *best(db, num_best),
+        *leading,
         *pareto(db),
         *individuals(db, generation=0),
-        *(one for parent in parents for one in individuals(db, id=parent)),
+        *(one for id in parents.union(also) for one in individuals(db, id=id)),
     ]
     return {one.blob for one in needed if one.blob}
 

@@ -90,6 +90,10 @@ class Runner:
             self._expire()
         return None
 
+    def extend(self) -> None:
+        """Let trainings begin although the hours are spent."""
+        self._deadline = math.inf
+
     def abandon(self) -> None:
         """Kill what runs; it is proposed again."""
         for slot in self._running:
@@ -141,14 +145,17 @@ class Runner:
             if not math.isfinite(loss):
                 data = {"cause": "diverged", "message": f"its loss is {loss}"}
                 return self._fail(running, data)
-            fitness = self._fitness.score(loss, one.num_parameters, one.num_macs)
+            judged = self._fitness.error_of(result)
+            fitness = self._fitness.score(judged, one.size)
             sha = result.get("blob")
             if sha is not None and not self._store.blobs.path(sha).is_file():
                 raise ValueError(f"it names weights that are not there: {sha}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"its job returned no result that can be used: {error!r}"
             return self._fail(running, {"cause": "error", "message": message})
-        self._store.finish(one.id, running.no, loss=loss, fitness=fitness, result=result)
+        self._store.finish(
+            one.id, running.no, loss=loss, error=judged, fitness=fitness, result=result
+        )
         return self._emit("done", id=one.id, generation=one.generation, loss=loss, fitness=fitness)
 
     def _fail(self, running: _Running, data: dict[str, Any]) -> None:

@@ -33,10 +33,13 @@ CREATE TABLE individual (
     seed INTEGER NOT NULL,
     num_parameters INTEGER NOT NULL,
     num_macs INTEGER NOT NULL,
+    latency_ms REAL,
+    latency_device TEXT,
     created_at REAL NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('proposed', 'running', 'done', 'failed')),
     fail_reason TEXT,
     loss REAL,
+    error REAL,
     fitness REAL,
     result TEXT NOT NULL,
     blob TEXT REFERENCES blob (sha),
@@ -65,6 +68,12 @@ CREATE TABLE attempt (
 );
 CREATE UNIQUE INDEX one_result ON attempt (individual_id) WHERE outcome = 'done';
 CREATE INDEX open_attempts ON attempt (outcome) WHERE outcome = 'running';
+CREATE TABLE latency (
+    digest TEXT NOT NULL,
+    device TEXT NOT NULL,
+    milliseconds REAL NOT NULL,
+    PRIMARY KEY (digest, device)
+);
 CREATE TABLE event (
     no INTEGER PRIMARY KEY,
     at REAL NOT NULL,

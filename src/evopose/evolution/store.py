@@ -14,6 +14,7 @@ from evopose.evolution import rows
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.database import Database, errors_of
 from evopose.evolution.individual import Attempt, Individual, Outcome
+from evopose.evolution.selection import Standing
 
 Clock = Callable[[], float]
 
@@ -89,10 +90,14 @@ class Store:
         return {row["key"]: json.loads(row["value"]) for row in self._db.rows("SELECT * FROM meta")}
 
     def individuals(
-        self, *, status: str | None = None, generation: int | None = None
+        self,
+        *,
+        status: str | None = None,
+        generation: int | None = None,
+        kind: str | None = None,
     ) -> list[Individual]:
-        """Return the individuals of a status, of a generation, or all; by generation and birth."""
-        return rows.individuals(self._db, status=status, generation=generation)
+        """Return those of a status, a generation, a kind, or all; by generation and birth."""
+        return rows.individuals(self._db, status=status, generation=generation, kind=kind)
 
     def individual(self, id: str) -> Individual:
         """Return one individual. Raises: RunError if there is none of that id."""
@@ -104,11 +109,19 @@ class Store:
         )
 
     def best(self, k: int) -> list[Individual]:
-        """Return the at most `k` fittest, the elder first among equals; no clones."""
+        """Return the at most `k` fittest, the elder first among equals; no controls."""
         return rows.best(self._db, k)
 
+    def winner(self) -> Individual | None:
+        """Return who wins (see `selection.winner`); None while nothing is trained."""
+        return rows.winner(self._db)
+
+    def standings(self) -> list[Standing]:
+        """Return all that may have children: trained, and their weights not dropped."""
+        return rows.standings(self._db)
+
     def pareto(self) -> list[Individual]:
-        """Return those that none beats in loss, parameters and multiply-adds alike; no clones."""
+        """Return those that none beats in error, parameters and cost alike; no controls."""
         return rows.pareto(self._db)
 
     def attempts(self, id: str | None = None) -> list[Attempt]:
@@ -120,8 +133,18 @@ class Store:
         found = self._db.rows("SELECT status, count(*) FROM individual GROUP BY status")
         return {"proposed": 0, "running": 0, "done": 0, "failed": 0} | {r[0]: r[1] for r in found}
 
+    def count_clones(self, parent_id: str) -> int:
+        """Return how many clones an individual has."""
+        query = "SELECT count(*) FROM individual WHERE kind = 'clone' AND parent_id = ?"
+        return int(self._db.value(query, parent_id))
+
+    def latency(self, digest: str, device: str) -> float | None:
+        """Return the milliseconds that were measured for a genotype on a device, if they were."""
+        query = "SELECT milliseconds FROM latency WHERE digest = ? AND device = ?"
+        return None if (found := self._db.value(query, digest, device)) is None else float(found)
+
     def known(self, digest: str) -> bool:
-        """Return whether a genotype was proposed before, other than as a clone."""
+        """Return whether a genotype was proposed before, other than as a control."""
         query = "SELECT 1 FROM individual WHERE digest = ? AND kind IN ('ancestor', 'mutant')"
         return self._db.value(query, digest) is not None
 
@@ -176,6 +199,13 @@ class Store:
                 *(self.clock(), kind, json.dumps(payload)),
             )
 
+    def note_latency(self, digest: str, device: str, milliseconds: float) -> None:
+        """Note what was measured, so that a search that goes on decides as before."""
+        with self._writing():
+            self._db.execute(
+                "INSERT OR REPLACE INTO latency VALUES (?, ?, ?)", digest, device, milliseconds
+            )
+
     def propose(self, individuals: Iterable[Individual]) -> None:
         """Add individuals, all or none."""
         with self._writing():
@@ -217,7 +247,14 @@ class Store:
             )
 
     def finish(
-        self, id: str, no: int, *, loss: float, fitness: float, result: dict[str, Any]
+        self,
+        id: str,
+        no: int,
+        *,
+        loss: float,
+        error: float,
+        fitness: float,
+        result: dict[str, Any],
     ) -> bool:
         """Accept the result of an attempt and return True; or note a duplicate and return False.
 
@@ -229,7 +266,9 @@ class Store:
         with self._writing():
             if sha := result.get("blob"):
                 rows.keep_blob(self._db, sha, self.blobs.path(sha))
-            if rows.accept(self._db, id, no, now, loss=loss, fitness=fitness, result=result):
+            if rows.accept(
+                self._db, id, no, now, loss=loss, error=error, fitness=fitness, result=result
+            ):
                 return True
             rows.end_attempt(self._db, id, no, "duplicate", None, now)
         return False
@@ -271,13 +310,13 @@ class Store:
             )
             self._db.execute("UPDATE individual SET status = 'proposed' WHERE status = 'running'")
 
-    def retain(self, *, best: int) -> int:
+    def retain(self, *, best: int, also: Iterable[str] = ()) -> int:
         """Drop the weights that nobody needs, and return of how many; the rows stay.
 
-        Kept are the weights of the `best` fittest, of the Pareto set, of generation 0, and of the
-        parents of what is proposed or running.
+        Kept are the weights of the `best` fittest and their parents, of the Pareto set, of
+        generation 0, of the parents of what is proposed or running, and of the ids `also`.
         """
-        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best)
+        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best, also)
         with self._writing():
             for sha in drop:
                 self._db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)

@@ -32,9 +32,9 @@ from evopose.training.batch_norm import reestimate_batch_norm
 from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
-from evopose.training.loop import FitResult, fit
+from evopose.training.loop import EpochRecord, FitResult, fit
 from evopose.training.session import codec_spec, make_encoder
-from evopose.training.validate import Encoder, TrainData, normalise
+from evopose.training.validate import Encoder, TrainData, Validation, normalise, validate
 
 Heartbeat = Callable[..., None]
 
@@ -62,27 +62,31 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = checkpoint_of(Path(job["work"]), training)
     told = Path(job["log"]).with_suffix(".transfer.json")
-    if not checkpoint.exists() and job["start_from"]:
+    if job["start_from"] and not (checkpoint.exists() and told.exists()):
         heartbeat(phase="inherit")
         report = inherit(net, job["start_from"], config, train, encoder, compute, training)
-        write_atomically(told, report.to_json().encode())
-    timed = _Throttled(heartbeat)
-    outcome = fit(
-        net,
-        train,
-        val,
-        training,
-        compute=compute,
-        encoder=encoder,
-        checkpoint=checkpoint,
-        on_progress=timed,
-    )
+        found = measure(net, val, encoder, compute, training)
+        start = {"start_loss": found.loss, "start_oks": found.mean_oks}
+        write_atomically(told, json.dumps(json.loads(report.to_json()) | start).encode())
+    if job["parent_blob"] or config.train_ancestor:
+        outcome = fit(
+            net,
+            train,
+            val,
+            training,
+            compute=compute,
+            encoder=encoder,
+            checkpoint=checkpoint,
+            on_progress=_Throttled(heartbeat),
+        )
+    else:
+        outcome = untrained(measure(net, val, encoder, compute, training))
     blob = BlobStore(Path(job["blobs"])).put(
         model_bytes(net, describe(net, skeleton, training, config, job, outcome))
     )
     seconds = time.monotonic() - begun
     busy = sum(r.train_seconds + r.val_seconds for r in outcome.history)
-    inherited = {"transfer": transfer_summary(told)} if job["start_from"] else {}
+    inherited = inheritance(told) if job["start_from"] else {}
     return inherited | {
         "blob": blob,
         "loss": outcome.best.val_loss,
@@ -135,10 +139,50 @@ def inherit(
     return report
 
 
-def transfer_summary(told: Path) -> dict[str, Any]:
-    """Return what a transfer's report says in sum; its rows, a tensor each, stay in the file."""
-    report: dict[str, Any] = json.loads(told.read_text())
-    return {name: value for name, value in report.items() if name not in ("columns", "tensors")}
+def measure(
+    net: EvoPose2D,
+    val: TrainData,
+    encoder: Encoder,
+    compute: Compute,
+    training: TrainConfig,
+) -> Validation:
+    """Return what the network makes of the fitness persons as it is."""
+    fabric = make_fabric(compute)
+    place(net, fabric.device)
+    return validate(
+        net,
+        val,
+        encoder=encoder,
+        loss=training.loss,
+        batch_size=training.batch_size,
+        fabric=fabric,
+    )
+
+
+def untrained(found: Validation) -> FitResult:
+    """Return the history of an ancestor that is taken as it is: an epoch 0 without samples."""
+    record = EpochRecord(
+        epoch=0,
+        learning_rate=0.0,
+        train_loss=found.loss,
+        val_loss=found.loss,
+        val_oks=found.mean_oks,
+        train_seconds=0.0,
+        val_seconds=found.seconds,
+        samples=0,
+    )
+    return FitResult(history=(record,), finished=True)
+
+
+def inheritance(told: Path) -> dict[str, Any]:
+    """Return what a child's file says of its start: the transfer in sum, loss and mean OKS.
+
+    The transfer's rows, a tensor each, stay in the file.
+    """
+    found: dict[str, Any] = json.loads(told.read_text())
+    start = {name: found.pop(name) for name in ("start_loss", "start_oks")}
+    transfer = {name: v for name, v in found.items() if name not in ("columns", "tensors")}
+    return start | {"transfer": transfer}
 
 
 def _inputs(

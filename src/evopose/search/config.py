@@ -36,6 +36,8 @@ class SearchConfig:
     ancestor: Genotype
     ancestor_weights: str | None = None
     """A model file whose weights the ancestor starts from; None: it starts from random ones."""
+    train_ancestor: bool = True
+    """False: the ancestor is taken as its weights are, and only measured."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
     input_hw: tuple[int, int]
     transfer: str = "exact"
@@ -59,6 +61,11 @@ class SearchConfig:
                 f"largest stride of networks in space {self.space.name!r}; the nearest size that "
                 f"fits is {near[0]}x{near[1]}"
             )
+        if not self.train_ancestor and self.ancestor_weights is None:
+            raise ConfigError(
+                "an ancestor that is not trained (0 epochs) needs weights: give --ancestor FILE or "
+                "--ancestor-weights FILE"
+            )
         if self.transfer not in ("exact", "official"):
             raise ConfigError(f"transfer must be exact or official, got {self.transfer!r}")
 
@@ -78,6 +85,7 @@ class SearchConfig:
             "space": json.loads(self.space.to_json()),
             "ancestor": self.ancestor.to_list(),
             "ancestor_weights": self.ancestor_weights,
+            "train_ancestor": self.train_ancestor,
             "network": asdict(self.network),
             "input_hw": list(self.input_hw),
             "transfer": self.transfer,

@@ -86,8 +86,8 @@ def run_file(run: Path, individual: str | None) -> Path:
     with Store.read(run) as store:
         if individual is not None:
             one = store.individual(individual)
-        elif best := store.best(1):
-            one = best[0]
+        elif winner := store.winner():
+            one = winner
         else:
             raise ModelError(f"no individual of {run} is trained yet; see evopose status {run}")
     if one.blob is None:

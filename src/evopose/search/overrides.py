@@ -5,23 +5,38 @@ from pathlib import Path
 from typing import Any
 
 from evopose.errors import ConfigError
+from evopose.evolution.fitness import Fitness
 from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
 from evopose.models.modelfile import read_card
 from evopose.search.config import SearchConfig
 
-_EVOLUTION = ("children", "parents", "generations", "hours", "patience", "min_gain", "clones")
+_EVOLUTION = (
+    "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",
+    "rescore", "rescore_seeds",
+)  # fmt: skip
 _TRAINING = ("batch_size", "learning_rate", "precision")
 _WHOLE = ("input_hw", "transfer")
-_FITNESS = ("target_parameters", "target_macs", "gamma", "max_parameters", "max_macs")
+_FITNESS = (
+    "target_parameters", "target_macs", "target_latency_ms", "gamma", "max_parameters", "max_macs",
+    "max_latency_ms",
+)  # fmt: skip
+OBJECTIVES: dict[str, dict[str, str]] = {
+    "loss": {"error": "loss", "parents_by": "best"},
+    "oks": {"error": "oks", "parents_by": "best"},
+    "pareto": {"error": "oks", "parents_by": "pareto"},
+}
+"""Name of `--objective` -> the error that is made small, and how parents are chosen."""
 
 
 def override(config: SearchConfig, **options: Any) -> SearchConfig:
     """Return `config` with the given options replaced; an option that is None is left alone.
 
-    Options: `children`, `parents`, `generations`, `hours`, `patience`, `min_gain`, `clones`,
-    `target_parameters`, `target_macs`, `gamma`, `max_parameters`, `max_macs`, `seed`, `input_hw`,
-    `epochs` (of a child), `ancestor_epochs`, `batch_size`, `learning_rate` (both of all
-    trainings), `transfer`, `scaling_reference` (a number or "none"), `precision`, `space` (a
+    Options: `objective` (a name in `OBJECTIVES`), `children`, `parents`, `parents_by`,
+    `generations`, `hours`, `patience`, `min_gain`, `clones`, `rescore`, `rescore_seeds`,
+    `target_parameters`, `target_macs`, `target_latency_ms`, `gamma` (of all targets),
+    `max_parameters`, `max_macs`, `max_latency_ms`, `seed`, `input_hw`, `epochs` (of a child),
+    `ancestor_epochs` (0: its weights are taken as they are), `batch_size`, `learning_rate` (both
+    of all trainings), `transfer`, `scaling_reference` (a number or "none"), `precision`, `space` (a
     `SearchSpace`, a name or a JSON file; its ancestor comes with it), `ancestor` (a `Genotype`, its
     JSON, a name or a model file), `ancestor_weights` (a model file or "none").
 
@@ -40,17 +55,20 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
         reference = _reference(given.pop("scaling_reference"))
         network = take.get("network", config.network)
         take["network"] = replace(network, scaling_reference=reference)
+    objective = _objective(given.pop("objective")) if "objective" in given else {}
     evolution = {name: given.pop(name) for name in _EVOLUTION if name in given}
+    evolution = {k: v for k, v in objective.items() if k != "error"} | evolution
     if "seed" in given:
         evolution["seed"] = evolution["training_seed"] = given.pop("seed")
-    fitness = {name: given.pop(name) for name in _FITNESS if name in given}
-    evolution["fitness"] = replace(config.evolution.fitness, **fitness)
+    evolution["fitness"] = _fitness(config.evolution.fitness, objective, given)
     child = {name: given.pop(name) for name in _TRAINING if name in given}
     first = dict(child)
     if "epochs" in given:
         child["epochs"] = given.pop("epochs")
     if "ancestor_epochs" in given:
-        first["epochs"] = given.pop("ancestor_epochs")
+        epochs = given.pop("ancestor_epochs")
+        take["train_ancestor"] = epochs != 0
+        first["epochs"] = epochs or config.ancestor_training.epochs
     if given:
         raise ConfigError(f"unknown options of a search: {', '.join(sorted(given))}")
     return replace(
@@ -60,6 +78,22 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
         ancestor_training=replace(config.ancestor_training, **first),
         **take,
     )
+
+
+def _objective(name: str) -> dict[str, str]:
+    if name not in OBJECTIVES:
+        raise ConfigError(f"objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
+    return OBJECTIVES[name]
+
+
+def _fitness(fitness: Fitness, objective: dict[str, str], given: dict[str, Any]) -> Fitness:
+    """Return the fitness with what `given` says of it, which is taken out of there."""
+    values = {name: given.pop(name) for name in _FITNESS if name in given}
+    if "gamma" in values:
+        values |= {"gamma_macs": values["gamma"], "gamma_latency": values["gamma"]}
+    if "error" in objective:
+        values["error"] = objective["error"]
+    return replace(fitness, **values)
 
 
 def parse_size(text: str) -> tuple[int, int]:

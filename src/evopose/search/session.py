@@ -16,13 +16,16 @@ from evopose.data.splits import fitness_split
 from evopose.errors import ConfigError
 from evopose.evolution.engine import run_search
 from evopose.evolution.executors import EXECUTORS
+from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor
+from evopose.evolution.proposal import Measure, Stopwatch
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models.evopose2d_plan import plan_complexity
 from evopose.search.config import SearchConfig
+from evopose.search.latency import make_stopwatch
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute, cpu_count
@@ -61,6 +64,8 @@ class Workers:
     count: int = 1
     executor: str = "process"
     """A name in `EXECUTORS`."""
+    latency: Compute | None = None
+    """Where latencies are measured; None: where trainings run."""
 
     @property
     def threads_alone(self) -> int:
@@ -151,6 +156,7 @@ def search(
             make_job=make_jobs(config, data, workers),
             executor=executor,
             ancestor=config.ancestor,
+            stopwatch=stopwatch_of(config, workers, num_keypoints=len(data.skeleton)),
             on_event=pass_on,
             should_stop=should_stop,
         )
@@ -166,14 +172,21 @@ def make_executor(workers: Workers) -> Executor:
     return EXECUTORS[workers.executor](**options)
 
 
-def make_measure(config: SearchConfig, num_keypoints: int) -> Callable[[Genotype], tuple[int, int]]:
+def make_measure(config: SearchConfig, num_keypoints: int) -> Measure:
     """Return the function from a genotype to its parameters and multiply-adds."""
 
-    def measure(genotype: Genotype) -> tuple[int, int]:
-        size = plan_complexity(config.evopose2d(genotype, num_keypoints=num_keypoints))
-        return size.num_parameters, size.num_macs
+    def measure(genotype: Genotype) -> Size:
+        found = plan_complexity(config.evopose2d(genotype, num_keypoints=num_keypoints))
+        return Size(num_parameters=found.num_parameters, num_macs=found.num_macs)
 
     return measure
+
+
+def stopwatch_of(config: SearchConfig, workers: Workers, *, num_keypoints: int) -> Stopwatch | None:
+    """Return what measures latencies, where the fitness needs them."""
+    if not config.evolution.fitness.needs_latency:
+        return None
+    return make_stopwatch(config, workers.latency or workers.compute, num_keypoints=num_keypoints)
 
 
 def make_jobs(
@@ -187,12 +200,13 @@ def make_jobs(
     ) -> dict[str, Any]:
         run = store.folder.resolve()
         parent_blob = parent.blob if parent else None
+        assert parent is None or parent_blob, f"the weights of {one.id}'s parent are kept"
         start_from = store.blobs.path(parent_blob).resolve() if parent_blob else None
         compute = workers.compute
-        if parent is None:  # the ancestor is alone
+        if one.kind == "ancestor":  # it is alone
             compute = replace(compute, threads=workers.threads_alone)
-            if config.ancestor_weights:
-                start_from = Path(config.ancestor_weights).resolve()
+        if parent is None and config.ancestor_weights:
+            start_from = Path(config.ancestor_weights).resolve()
         return {
             "function": "evopose.search.child:train_individual",
             "id": one.id,

@@ -34,8 +34,8 @@ def export_best(store: Store) -> Path | None:
 
 
 def _export_best(store: Store) -> Path | None:
-    winners = store.best(1)
-    if not winners or winners[0].blob is None:
+    winner = store.winner()
+    if winner is None or winner.blob is None:
         return None
     front = {f"{one.id}.safetensors": one for one in store.pareto() if one.blob}
     folder = store.folder / "pareto"
@@ -46,7 +46,7 @@ def _export_best(store: Store) -> Path | None:
         if old.name not in front:
             old.unlink()
     best = store.folder / "best.safetensors"
-    _copy(store, winners[0], best)
+    _copy(store, winner, best)
     return best
 
 
