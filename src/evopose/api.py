@@ -15,6 +15,7 @@ from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import ConfigError, DataError
 from evopose.evolution.database import errors_of
 from evopose.evolution.individual import Individual
+from evopose.evolution.proposal import timed
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
@@ -38,6 +39,7 @@ from evopose.search.session import (
     parts_of,
     prepare_data,
     search,
+    stopwatch_of,
 )
 from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
@@ -62,6 +64,8 @@ class Plan:
     speed: Throughput
     cost: Estimate
     resume: bool
+    latency: str | None
+    """Of the ancestor and where it was measured; None: the search does not ask for it."""
     blind: dict[str, str]
     """Genes that the scaling leaves without effect at this input size, and how far."""
 
@@ -141,7 +145,8 @@ def plan_search(
         require_same_data(folder, splits)
     persons = {name: len(part.trainable) for name, part in parts_of(splits).items()}
     num_keypoints = len(splits.train.skeleton)
-    size = make_measure(config, num_keypoints)(config.ancestor)
+    stopwatch = stopwatch_of(config, chosen, num_keypoints=num_keypoints)
+    size = timed(make_measure(config, num_keypoints)(config.ancestor), config.ancestor, stopwatch)
     if reason := config.evolution.fitness.refusal(size):
         raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
     speed = measure_throughput(config, chosen, num_keypoints=num_keypoints)
@@ -155,6 +160,7 @@ def plan_search(
         speed=speed,
         cost=estimate(config, speed, persons=persons, workers=chosen.count),
         resume=resume,
+        latency=f"{size.latency_ms:.2f} ms on {stopwatch.device}" if stopwatch else None,
         blind=blind_genes(
             config.space, config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
         ),

@@ -48,6 +48,7 @@ def evolve(
     ),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
+    objective: str = option("What is best: loss (paper), oks or pareto.", _SEARCH),
     children: int = option("Mutants a generation (lambda).", _SEARCH),
     parents: int = option("Individuals that may have children (mu).", _SEARCH),
     parents_by: str = option("Who they are: best, pareto or random (a control).", _SEARCH),
@@ -62,7 +63,6 @@ def evolve(
     rescore_seeds: int = option("With so many other seeds.", _SEARCH),
     seed: int = option("Seed of every random draw.", _SEARCH),
     input_size: str = option("Input of the networks, say 96x64.", _SIZE, "--input", metavar="HxW"),
-    objective: str = option("What is best: loss (paper), oks or pareto.", _SIZE),
     target_params: float = option("T of J = error * (T / parameters) ** Gamma.", _SIZE),
     gamma: float = option("Gamma of J.", _SIZE),
     target_macs: float = option("Let J weigh multiply-adds too, against this.", _SIZE),
@@ -71,7 +71,7 @@ def evolve(
     max_macs: int = option("Never train a network of more multiply-adds.", _SIZE),
     max_latency_ms: float = option("Never train a slower network.", _SIZE),
     latency_device: str = option("Where latency is measured; default --device.", _SIZE),
-    ancestor: str = option("A name, a genotype in JSON or a model file.", _START),
+    ancestor: str = option("A name, a genotype, a model file, RUN or RUN:ID.", _START),
     ancestor_weights: str = option("A model file to start from, or none.", _START),
     ancestor_epochs: int = option("Epochs of the ancestor; 0: only measured.", _START),
     epochs: int = option("Epochs of each child.", _START),
@@ -198,6 +198,7 @@ def _announce(screen: Console, plan: "Plan") -> None:
         f"{evolution.children} children of {plural(evolution.parents, 'parent')} a generation"
         f"{clone}, {config.ancestor_training.epochs} + {config.child_training.epochs} epochs, "
         f"{config.transfer} transfer",
+        _objective_text(plan),
         _cost_text(plan),
         *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
         *_few_steps(plan),
@@ -205,6 +206,31 @@ def _announce(screen: Console, plan: "Plan") -> None:
     for line in lines:
         say(screen, line)
     say(screen, f"run: {plan.run}", exact=True)
+
+
+def _objective_text(plan: "Plan") -> str:
+    from evopose.report.text import count
+
+    evolution, fitness = plan.config.evolution, plan.config.evolution.fitness
+    error = {"loss": "validation loss", "oks": "1 - mean OKS"}[fitness.error]
+    if evolution.parents_by == "pareto":
+        cost = "latency" if plan.latency else "multiply-adds"
+        said = [f"objective: the front of {error}, parameters and {cost}"]
+    else:
+        said = [f"objective: least {error}, weighed against {count(fitness.target_parameters)} "
+                "parameters"]  # fmt: skip
+    if evolution.parents_by == "random":
+        said.append("parents by chance: a control")
+    limits = {
+        f"{count(fitness.max_parameters or 0)} parameters": fitness.max_parameters,
+        f"{count(fitness.max_macs or 0)} multiply-adds": fitness.max_macs,
+        f"{fitness.max_latency_ms} ms": fitness.max_latency_ms,
+    }
+    if at_most := [text for text, limit in limits.items() if limit is not None]:
+        said.append(f"at most {', '.join(at_most)}")
+    if plan.latency:
+        said.append(f"the ancestor takes {plan.latency}")
+    return "; ".join(said)
 
 
 def _cost_text(plan: "Plan") -> str:
@@ -311,6 +337,7 @@ def _plan_json(plan: "Plan") -> dict[str, Any]:
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),
         "persons": plan.persons,
+        "ancestor_latency": plan.latency,
         "blind_genes": plan.blind,
         "config": json.loads(plan.config.to_json()),
     }
