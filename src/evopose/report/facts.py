@@ -88,15 +88,16 @@ class SearchFacts:
 
     @cached_property
     def failures(self) -> tuple[Individual, ...]:
-        """What failed, in the order of birth."""
-        return tuple(one for one in self.individuals if is_failed(one))
+        """What failed, in the order of birth; repeats have a table of their own."""
+        return tuple(o for o in self.individuals if is_failed(o) and o.kind != "repeat")
 
     @cached_property
     def generations(self) -> tuple[Generation, ...]:
         """Every generation in numbers, in order."""
         groups: dict[int, list[Individual]] = defaultdict(list)
         for one in self.individuals:
-            groups[one.generation].append(one)
+            if one.kind != "repeat":
+                groups[one.generation].append(one)
         found: list[Generation] = []
         for number in sorted(groups):
             before = found[-1].best_so_far if found else None
