@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from evopose.search.folder import (
     require_no_run,
     require_same_data,
 )
+from evopose.search.logs import search_board
 from evopose.search.overrides import override
 from evopose.search.session import (
     SearchData,
@@ -41,6 +43,7 @@ from evopose.search.session import (
 )
 from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
+from evopose.training.event_files import require_tensorboard
 from evopose.training.validate import TrainData
 
 logger = logging.getLogger(__name__)
@@ -164,18 +167,26 @@ def run_plan(
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
 ) -> Evolved:
     """Carry out a planned search and write what it leaves: best model, Pareto set, report.
 
-    `data` is what `prepare_data` made of the plan's splits and configuration.
+    `data` is what `prepare_data` made of the plan's splits and configuration. With `tensorboard`,
+    event files are written too (see `search_board`).
     """
     if plan.resume:
         store = open_run(plan.run, plan.config)
     else:
         store = create_run(plan.run, plan.config, data, plan.workers)
-    with store:
+    board = search_board(plan.run) if tensorboard else nullcontext(lambda event: None)
+    with store, board as tell_board:
+
+        def tell(event: Event) -> None:
+            tell_board(event)
+            on_event(event)
+
         ending = search(
-            store, plan.config, data, plan.workers, on_event=on_event, should_stop=should_stop
+            store, plan.config, data, plan.workers, on_event=tell, should_stop=should_stop
         )
     view = write_reports(plan.run)
     with Store.read(plan.run) as store:
@@ -196,6 +207,7 @@ def evolve(
     on_data: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
     **options: Any,
 ) -> Evolved:
     """Evolve a pose network on `data` and return what the run folder then holds.
@@ -205,12 +217,17 @@ def evolve(
     `workers`, `threads`, `executor`, and those of `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
     (see `run_search`); when `should_stop` says so, the search ends and can be resumed.
+    `tensorboard`: also write event files for TensorBoard.
 
     Raises: EvoposeError with what was expected, what came, and how to mend it.
     """
+    if tensorboard:
+        require_tensorboard()
     plan = plan_search(data, recipe=recipe, run=run, on_data=on_data, **options)
     prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
-    return run_plan(plan, prepared, on_event=on_event, should_stop=should_stop)
+    return run_plan(
+        plan, prepared, on_event=on_event, should_stop=should_stop, tensorboard=tensorboard
+    )
 
 
 def write_reports(run: Path) -> WinnerView | None:

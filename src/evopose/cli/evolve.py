@@ -24,6 +24,7 @@ from evopose.cli.options import (
     print_json,
     say,
     stop_on_ctrl_c,
+    tensorboard_option,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def evolve(
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
     executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
 
@@ -92,7 +94,10 @@ def evolve(
     from evopose.evolution.store import Store
     from evopose.search.overrides import parse_size
     from evopose.search.session import prepare_data
+    from evopose.training.event_files import require_tensorboard
 
+    if tensorboard:
+        require_tensorboard()
     screen = console(as_json)
     on_data = DataDisplay(screen)
     plan = plan_search(
@@ -144,12 +149,13 @@ def evolve(
         if resume:
             with Store.read(plan.run) as store:
                 show.recall(store.individuals())
-        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop)
+        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "annotations": annotations, "device": device, "workers": workers, "threads": threads,
         "executor": executor,
     }  # fmt: skip
     given = _given(machine, {"device": "auto", "executor": "process"})
+    given += ["--tensorboard"] if tensorboard else []
     again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
     _conclude(screen, plan, evolved, again)
     if as_json:

@@ -51,6 +51,14 @@ def annotations_option(panel: str | None = None) -> Any:
     return option(text, panel)
 
 
+def tensorboard_option(panel: str | None = None) -> Any:
+    """Return the option that asks for event files."""
+    return typer.Option(
+        False, "--tensorboard", help="Also write event files for TensorBoard.",
+        rich_help_panel=panel,
+    )  # fmt: skip
+
+
 _PIPED_COLUMNS = 120
 
 QUIET_SECONDS = 30.0
