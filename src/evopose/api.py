@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.crops import open_crops
 from evopose.data.home import Progress
@@ -45,6 +46,12 @@ from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
 from evopose.training.event_files import require_tensorboard
 from evopose.training.validate import TrainData
+
+WORST = (
+    "Where the winner is most wrong: the persons of the validation split with the lowest OKS, the "
+    "worst first. To the left what was labelled, to the right what the winner sees"
+)
+"""Caption of the second picture."""
 
 logger = logging.getLogger(__name__)
 Event = dict[str, Any]
@@ -251,7 +258,10 @@ def write_reports(run: Path) -> WinnerView | None:
                 f"over it, none chosen. Mean OKS on all {view.persons}: {view.mean_oks:.3f}",
             )
         ]
-        _write_picture(run, view)
+        _write_picture(run / "winner.png", view.sheet)
+        if view.worst is not None:
+            pictures.append(Picture(image=view.worst, caption=WORST))
+            _write_picture(run / "worst.png", view.worst)
     write_report(run, pictures=pictures)
     write_results(run)
     write_csv(run)
@@ -286,7 +296,7 @@ def _val_crops(meta: dict[str, Any]) -> TrainData | None:
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 
-def _write_picture(run: Path, view: WinnerView) -> None:
+def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     from evopose.drawing import write_image
 
-    write_image(run / "winner.png", view.sheet)
+    write_image(path, image)

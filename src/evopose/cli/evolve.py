@@ -286,6 +286,7 @@ _LEFT = {
     "best.safetensors": "the winner: weights, genotype, skeleton, everything to use it",
     "pareto": "the model files of the Pareto set",
     "winner.png": "what the winner sees",
+    "worst.png": "where it is most wrong",
     "report.html": "the whole search on one page",
     "results.json": "the same for programs",
     "individuals.csv": "a row an individual",

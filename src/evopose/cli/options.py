@@ -126,6 +126,7 @@ _BEST = {
     "OKS": "mean OKS",
     "params": "parameters",
     "MACs": "multiply-adds",
+    "latency": "latency",
     "gen": "generation",
     "of": "parent",
     "Pareto": "Pareto",
@@ -135,8 +136,10 @@ _BEST = {
 
 
 def best_table(rows: list[dict[str, str]]) -> Table:
-    """Return the report's rows of the best individuals as a table for a terminal."""
-    short = [{name: row[long] for name, long in _BEST.items()} for row in rows]
+    """Return the report's rows of the best individuals as a table for a terminal, without the
+    columns in which nothing stands."""
+    used = {name: long for name, long in _BEST.items() if any(row[long] for row in rows)}
+    short = [{name: row[long] for name, long in used.items()} for row in rows]
     return table(short, left=("change",))
 
 

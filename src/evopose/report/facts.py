@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from evopose.evolution.individual import Individual
+from evopose.evolution.individual import Attempt, Individual
 from evopose.evolution.selection import best, pareto_front
 
 
@@ -63,6 +63,10 @@ class SearchFacts:
     """From the first proposal to the last result."""
     overhead: Mapping[str, float] = field(default_factory=dict)
     """What `evopose.evolution.accounting.overhead` says."""
+    attempts: tuple[Attempt, ...] = ()
+    """All tries at training an individual, in the order in which they began."""
+    sessions: tuple[Mapping[str, Any], ...] = ()
+    """Who worked on the run and when (see `Store.sessions`)."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration, for whoever wants to know exactly."""
 
@@ -145,6 +149,17 @@ def transfer_of(one: Individual) -> Mapping[str, Any]:
 def mean_oks_of(one: Individual) -> float | None:
     """Return the mean OKS on the persons that measured the fitness, where it was measured."""
     return one.result.get("mean_oks")
+
+
+def latency_of(one: Individual) -> float | None:
+    """Return the milliseconds that one crop takes, where they were measured."""
+    found: float | None = getattr(one, "latency_ms", None)
+    return found
+
+
+def start_loss_of(one: Individual) -> float | None:
+    """Return the validation loss right after inheriting, before any training, where it is known."""
+    return one.result.get("start_loss")
 
 
 def _generation(
