@@ -3,11 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.crops import open_crops
 from evopose.data.home import Progress
@@ -30,6 +32,7 @@ from evopose.search.folder import (
     require_no_run,
     require_same_data,
 )
+from evopose.search.logs import search_board
 from evopose.search.overrides import override
 from evopose.search.session import (
     SearchData,
@@ -43,7 +46,14 @@ from evopose.search.session import (
 )
 from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
+from evopose.training.event_files import require_tensorboard
 from evopose.training.validate import TrainData
+
+WORST = (
+    "Where the winner is most wrong: the persons of the validation split with the lowest OKS, the "
+    "worst first. To the left what was labelled, to the right what the winner sees"
+)
+"""Caption of the second picture."""
 
 logger = logging.getLogger(__name__)
 Event = dict[str, Any]
@@ -173,18 +183,26 @@ def run_plan(
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
 ) -> Evolved:
     """Carry out a planned search and write what it leaves: best model, Pareto set, report.
 
-    `data` is what `prepare_data` made of the plan's splits and configuration.
+    `data` is what `prepare_data` made of the plan's splits and configuration. With `tensorboard`,
+    event files are written too (see `search_board`).
     """
     if plan.resume:
         store = open_run(plan.run, plan.config)
     else:
         store = create_run(plan.run, plan.config, data, plan.workers)
-    with store:
+    board = search_board(plan.run) if tensorboard else nullcontext(lambda event: None)
+    with store, board as tell_board:
+
+        def tell(event: Event) -> None:
+            tell_board(event)
+            on_event(event)
+
         ending = search(
-            store, plan.config, data, plan.workers, on_event=on_event, should_stop=should_stop
+            store, plan.config, data, plan.workers, on_event=tell, should_stop=should_stop
         )
     view = write_reports(plan.run)
     with Store.read(plan.run) as store:
@@ -200,6 +218,7 @@ def evolve(
     on_data: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
     **options: Any,
 ) -> Evolved:
     """Evolve a pose network on `data` and return what the run folder then holds.
@@ -210,12 +229,17 @@ def evolve(
     `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
     (see `run_search`); when `should_stop` says so, the search ends and can be resumed.
+    `tensorboard`: also write event files for TensorBoard.
 
     Raises: EvoposeError with what was expected, what came, and how to mend it.
     """
+    if tensorboard:
+        require_tensorboard()
     plan = plan_search(data, recipe=recipe, run=run, on_data=on_data, **options)
     prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
-    return run_plan(plan, prepared, on_event=on_event, should_stop=should_stop)
+    return run_plan(
+        plan, prepared, on_event=on_event, should_stop=should_stop, tensorboard=tensorboard
+    )
 
 
 def write_reports(run: Path) -> WinnerView | None:
@@ -239,7 +263,10 @@ def write_reports(run: Path) -> WinnerView | None:
                 f"over it, none chosen. Mean OKS on all {view.persons}: {view.mean_oks:.3f}",
             )
         ]
-        _write_picture(run, view)
+        _write_picture(run / "winner.png", view.sheet)
+        if view.worst is not None:
+            pictures.append(Picture(image=view.worst, caption=WORST))
+            _write_picture(run / "worst.png", view.worst)
     write_report(run, pictures=pictures)
     write_results(run)
     write_csv(run)
@@ -274,7 +301,7 @@ def _val_crops(meta: dict[str, Any]) -> TrainData | None:
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 
-def _write_picture(run: Path, view: WinnerView) -> None:
+def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     from evopose.drawing import write_image
 
-    write_image(run / "winner.png", view.sheet)
+    write_image(path, image)

@@ -24,6 +24,7 @@ from evopose.cli.options import (
     print_json,
     say,
     stop_on_ctrl_c,
+    tensorboard_option,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def evolve(
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
     executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
 
@@ -100,7 +102,10 @@ def evolve(
     from evopose.evolution.store import Store
     from evopose.search.overrides import parse_size
     from evopose.search.session import prepare_data
+    from evopose.training.event_files import require_tensorboard
 
+    if tensorboard:
+        require_tensorboard()
     screen = console(as_json)
     on_data = DataDisplay(screen)
     plan = plan_search(
@@ -159,12 +164,13 @@ def evolve(
         if resume:
             with Store.read(plan.run) as store:
                 show.recall(store.individuals())
-        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop)
+        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "annotations": annotations, "device": device, "workers": workers, "threads": threads,
         "executor": executor, "latency-device": latency_device,
     }  # fmt: skip
     given = _given(machine, {"device": "auto", "executor": "process"})
+    given += ["--tensorboard"] if tensorboard else []
     again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
     _conclude(screen, plan, evolved, again)
     if as_json:
@@ -268,13 +274,15 @@ def _conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> 
     """Say how it ended, who is best, what lies in the run folder, and how to go on."""
     from evopose.report import best_table as best_rows
     from evopose.report import read_facts
+    from evopose.report.repeats import noise_text
     from evopose.report.tables import gain_text
 
     facts = read_facts(evolved.run)
     say(screen, f"\nended: {evolved.ending.reason}")
     if evolved.best is not None:
         screen.print(best_table(best_rows(facts, 8)))
-        say(screen, gain_text(facts))
+        for line in filter(None, (gain_text(facts), noise_text(facts))):
+            say(screen, line)
     if evolved.view is not None:
         say(
             screen,
@@ -321,6 +329,7 @@ _LEFT = {
     "best.safetensors": "the winner: weights, genotype, skeleton, everything to use it",
     "pareto": "the model files of the Pareto set",
     "winner.png": "what the winner sees",
+    "worst.png": "where it is most wrong",
     "report.html": "the whole search on one page",
     "results.json": "the same for programs",
     "individuals.csv": "a row an individual",
