@@ -53,9 +53,7 @@ _HELP = "\n\n".join(
 
 @data_app.command(name="import", help=_HELP)
 def import_(
-    format: str = typer.Argument(
-        help=f"One of {', '.join(FORMATS)}.", metavar="FORMAT", show_default=False
-    ),
+    format: str = typer.Argument(help=f"One of {', '.join(FORMATS)}.", show_default=False),
     source: Path = typer.Argument(
         help="The annotation file (a folder for yolo-pose and deeplabcut).", show_default=False
     ),
@@ -125,7 +123,20 @@ def _tell(report: "ImportReport", screen: Console) -> None:
             say(screen, f"left out of {name}: {number:,} x {reason}")
     for note in report.assumptions:
         say(screen, f"note: {note}")
-    say(screen, f"go on with: {shlex.join(['evopose', 'evolve', report.out])}", exact=True)
+    _tell_next(report, screen)
+
+
+def _tell_next(report: "ImportReport", screen: Console) -> None:
+    labels = [Path(report.out) / f"annotations/person_keypoints_{s}.json" for s in ("train", "val")]
+    if all(path.is_file() for path in labels):
+        command = ["evopose", "evolve", report.out]
+    else:
+        say(
+            screen, "import another split with --as, or let one file be split 80 / 10 / 10 by image"
+        )
+        name = f"person_keypoints_{next(iter(report.splits))}.json"
+        command = ["evopose", "evolve", str(Path(report.out) / "annotations" / name)]
+    say(screen, f"go on with: {shlex.join(command)}", exact=True)
 
 
 class _Progress:

@@ -36,6 +36,9 @@ IMPORTERS: dict[str, Callable[[Path, Options], dict[str, Labels]]] = {
 }
 """Formats by name: a function of the source and the options to labels by split."""
 
+_NAMELESS = ("deeplabcut", "yolo-pose")
+"""Formats of folders, whose skeletons are the user's own."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SplitReport:
@@ -101,7 +104,7 @@ def import_dataset(
     found = write_splits(
         out,
         {s: (splits[s].described, c) for s, c in checked.items()},
-        info={"description": f"{format}, imported by evopose from {source.name}"},
+        origin=f"{format} {source.name}",
         link=link,
     )
     notes = [n for s, c in checked.items() for n in (splits[s].described.sigmas_source,
@@ -127,7 +130,9 @@ def _check_options(format: str, source: Path, options: Options) -> None:
         raise ConfigError(f"expected a padding from 0 to 2, got {options.padding}")
     if not source.exists():
         raise DataError(f"there is no {source}")
-    if source.is_dir() and format not in ("deeplabcut", "yolo-pose"):
+    if options.skeleton is not None and format not in _NAMELESS:
+        raise ConfigError(f"{format} has a skeleton of its own; leave --skeleton out")
+    if source.is_dir() and format not in _NAMELESS:
         raise DataError(f"{source} is a folder; expected the annotation file of one split")
 
 

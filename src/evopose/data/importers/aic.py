@@ -22,6 +22,7 @@ from evopose.data.importers.reading import (
     image_names,
     load_json,
     need_objects,
+    no_categories,
     number_table,
     wrong_format,
 )
@@ -47,6 +48,7 @@ def read_aic(source: Path, options: Options) -> dict[str, Labels]:
 
 
 def _original(content: list[Any], path: Path, options: Options) -> Labels:
+    no_categories(options, "aic")
     if not content or not isinstance(content[0], dict) or _KEYS[2] not in content[0]:
         raise wrong_format(path, "aic", f"a list of objects with {', '.join(_KEYS)}", content)
     records = need_objects(content, _KEYS, path)

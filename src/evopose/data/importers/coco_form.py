@@ -62,7 +62,7 @@ def read_coco_form(
         raise wrong_format(path, format, expected, content)
     categories = _chosen_categories(content, path, options, described, format)
     images = _images(content["images"], f"{path}, images")
-    records, skipped = _of_categories(content["annotations"], categories, path)
+    records, skipped = _of_categories(content, categories, path)
     instances = _instances(records, len(described.skeleton), path, offset, with_boxes, area_of_box)
     known = {image.id for image in images}
     strange = (i.id for i in instances if i.image_id not in known)
@@ -101,7 +101,8 @@ def _chosen_categories(
     expected = list(described.skeleton.keypoints)
     fitting = [r for r in chosen if _keypoint_names(r) == expected]
     if not fitting:
-        needs = f"a category with the {len(expected)} keypoints {', '.join(expected)}"
+        more = ", ..." if len(expected) > 17 else ""
+        needs = f"a category with the {len(expected)} keypoints {', '.join(expected[:17])}{more}"
         raise wrong_format(path, format, needs, content)
     if len(fitting) < len(chosen):
         others = ", ".join(str(r["name"]) for r in chosen if r not in fitting)
@@ -126,6 +127,8 @@ def _images(records: object, where: str) -> list[LabelledImage]:
     refuse_doubled(ids, where, "images")
     refuse(ids[(height < 1) | (width < 1)], where, "height and width must be at least 1; ids")
     names = image_names([r["file_name"] for r in images], where)
+    doubled = [n for n, times in Counter(names).items() if times > 1]
+    refuse(doubled, where, "file names must differ; given twice")
     own = {"id", "file_name", "width", "height"}
     return [
         LabelledImage(
@@ -138,12 +141,15 @@ def _images(records: object, where: str) -> list[LabelledImage]:
 
 
 def _of_categories(
-    records: object, categories: Mapping[int, str], path: Path
+    content: Record, categories: Mapping[int, str], path: Path
 ) -> tuple[list[Record], Counter[str]]:
     """Return the annotations of the chosen categories, and how many there are of others."""
     where = f"{path}, annotations"
-    annotations = need_objects(records, ("id", "image_id", "category_id", "keypoints"), where)
-    whole_numbers(annotations, "category_id", where)
+    keys = ("id", "image_id", "category_id", "keypoints")
+    annotations = need_objects(content["annotations"], keys, where)
+    known = {c["id"] for c in content["categories"]}
+    strange = (r["id"] for r in annotations if r["category_id"] not in known)
+    refuse(strange, where, "category_id must name one of the categories; not so in")
     kept = [r for r in annotations if r["category_id"] in categories]
     return kept, Counter({"of categories not chosen": len(annotations) - len(kept)})
 

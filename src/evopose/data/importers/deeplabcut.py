@@ -36,6 +36,7 @@ from evopose.data.importers.reading import (
     image_names,
     load_json,
     load_text,
+    no_categories,
     wrong_format,
 )
 from evopose.errors import DataError
@@ -60,6 +61,7 @@ class _Sheet:
 
 def read_deeplabcut(source: Path, options: Options) -> dict[str, Labels]:
     """Return the labels as one split. Raises: DataError if a file is another or damaged."""
+    no_categories(options, "deeplabcut")
     sheets = [_read_sheet(path) for path in _files(source)]
     first = sheets[0]
     others = (s.path for s in sheets if set(s.bodyparts) != set(first.bodyparts))
@@ -108,7 +110,10 @@ def _folders(sheets: Sequence[_Sheet], options: Options) -> tuple[Path, ...]:
 
 
 def _read_sheet(path: Path) -> _Sheet:
-    rows = [r for r in csv.reader(io.StringIO(load_text(path))) if any(c.strip() for c in r)]
+    try:
+        rows = [r for r in csv.reader(io.StringIO(load_text(path))) if any(c.strip() for c in r)]
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV: {error}") from error
     keys = [r[0].strip().lower() for r in rows[:4]]
     if keys[:3] == ["scorer", "bodyparts", "coords"]:
         header, body = [rows[0], ["" for _ in rows[0]], rows[1], rows[2]], rows[3:]

@@ -18,7 +18,7 @@ from evopose.data.checks import refuse
 from evopose.data.importers.coco_form import read_coco_form, shifted
 from evopose.data.importers.labels import LabelledImage, LabelledInstance, Labels, Options, Points
 from evopose.data.importers.matfile import read_mat_array
-from evopose.data.importers.reading import image_folders
+from evopose.data.importers.reading import image_folders, no_categories
 from evopose.data.importers.skeletons import LSP
 from evopose.errors import DataError
 
@@ -35,6 +35,7 @@ def read_lsp(source: Path, options: Options) -> dict[str, Labels]:
 
 
 def _of_matrix(path: Path, options: Options) -> Labels:
+    no_categories(options, "lsp")
     joints = read_mat_array(path, "joints")
     if joints.ndim == 3 and joints.shape[:2] == (3, _JOINTS):
         rows, digits, means = joints.transpose(2, 1, 0), 4, (2, 1)

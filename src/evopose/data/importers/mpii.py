@@ -25,6 +25,7 @@ from evopose.data.importers.reading import (
     image_names,
     load_json,
     need_objects,
+    no_categories,
     number_table,
     wrong_format,
 )
@@ -48,6 +49,7 @@ def read_mpii(source: Path, options: Options) -> dict[str, Labels]:
 
 
 def _mpii(content: Any, path: Path, options: Options) -> Labels:
+    no_categories(options, "mpii")
     if not content or not isinstance(content, list) or "joints" not in _first(content):
         raise wrong_format(path, "mpii", f"a list of objects with {', '.join(_KEYS)}", content)
     records = need_objects(content, _KEYS, path)

@@ -8,6 +8,7 @@ becomes 1 (hidden), the area is that of the box; head and neck are left out.
 Source: Zhang et al., CVPR 2019; OCHumanApi, `ochumanApi/ochuman.py`.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from evopose.data.importers.reading import (
     image_names,
     load_json,
     need_objects,
+    no_categories,
     number_table,
     wrong_format,
 )
@@ -41,6 +43,7 @@ def read_ochuman(source: Path, options: Options) -> dict[str, Labels]:
 
 
 def _original(content: Record, path: Path, options: Options) -> Labels:
+    no_categories(options, "ochuman")
     names = content["keypoint_names"]
     wanted = COCO.skeleton.keypoints
     if not isinstance(names, list) or not set(wanted) <= set(map(str, names)):
@@ -53,7 +56,8 @@ def _original(content: Record, path: Path, options: Options) -> Labels:
     )  # fmt: skip
     refuse(np.flatnonzero((sizes < 1).any(axis=1)), where, "sizes must be at least 1; positions")
     files = image_names([r["file_name"] for r in records], where)
-    refuse({f for f in files if files.count(f) > 1}, where, "images must differ; given twice")
+    doubled = [n for n, times in Counter(files).items() if times > 1]
+    refuse(doubled, where, "images must differ; given twice")
     images = tuple(
         LabelledImage(id=i, name=n, size_wh=(int(w), int(h)))
         for i, (n, (w, h)) in enumerate(zip(files, sizes.tolist(), strict=True), 1)

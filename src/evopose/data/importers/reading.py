@@ -10,8 +10,8 @@ import numpy as np
 
 from evopose.data.checks import refuse
 from evopose.data.importers.detect import looks_like
-from evopose.data.importers.labels import Points, Record
-from evopose.errors import DataError
+from evopose.data.importers.labels import Options, Points, Record
+from evopose.errors import ConfigError, DataError
 
 
 def load_text(path: Path) -> str:
@@ -42,11 +42,22 @@ def load_json(path: Path) -> Any:
 def wrong_format(path: Path, wanted: str, expected: str, content: Any) -> DataError:
     """Return the error for a file that is not of the format `wanted`, with a guess what it is."""
     seen = looks_like(content)
-    if isinstance(content, dict):
+    if isinstance(content, Path):
+        came = f"a file {content.name}"
+    elif isinstance(content, dict):
         came = "an object with " + (", ".join(map(str, list(content)[:8])) or "nothing in it")
     else:
         came = f"a {type(content).__name__}" + (f" of {len(content)}" if content else ", empty")
     return DataError(f"{path} is not {wanted}: expected {expected}; got {came}{_hint(seen)}")
+
+
+def no_categories(options: Options, format: str) -> None:
+    """Raise a ConfigError if categories are chosen where a format has none."""
+    if options.categories:
+        raise ConfigError(
+            f"this form of {format} has no categories; leave --category "
+            f"{', '.join(options.categories)} out"
+        )
 
 
 def _hint(seen: str | None) -> str:
@@ -88,7 +99,7 @@ def number_table(
         table = np.array(rows, np.float64).reshape(len(named), *shape)
     except OverflowError as error:
         raise DataError(f"{where}: {needs}; a value is too large for a number") from error
-    finite = np.isfinite(table).reshape(len(named), -1).all(axis=1).tolist()
+    finite: list[bool] = list(np.isfinite(table).reshape(len(named), -1).all(axis=1))
     refuse(
         (n for (n, _), fine in zip(named, finite, strict=True) if not fine),
         where, f"{needs}; not all finite in"

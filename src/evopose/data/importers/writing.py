@@ -16,6 +16,7 @@ from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 
 SPLITS = ("train", "val", "test")
+_MARK = "imported by evopose"
 
 
 def existing_splits(out: Path) -> dict[str, Path]:
@@ -40,10 +41,15 @@ def existing_splits(out: Path) -> dict[str, Path]:
 def check_fit(out: Path, there: Mapping[str, Path], splits: Mapping[str, FormatSkeleton]) -> None:
     """Raise a DataError if splits are in `out` already, or there with another skeleton."""
     for split in splits:
-        if split in there or (out / "images" / split).exists():
+        if split in there:
             raise DataError(
                 f"{out} has a {split} split already; import it as another one (--as), or into "
                 "another folder"
+            )
+        if (out / "images" / split).exists():
+            raise DataError(
+                f"{out / 'images' / split} is there without labels (an import that was killed?); "
+                "take it away"
             )
     for split, path in there.items():
         before = _skeleton_in(path)
@@ -62,9 +68,12 @@ def _names(skeleton: Skeleton) -> str:
 
 def _skeleton_in(path: Path) -> Skeleton:
     try:
-        categories = json.loads(path.read_bytes())["categories"]
+        content = json.loads(path.read_bytes())
+        description, categories = str(content["info"]["description"]), content["categories"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"cannot read the earlier import {path}: {error}") from error
+        raise DataError(f"{path} is no earlier import, or is damaged: {error!r}") from error
+    if _MARK not in description:
+        raise DataError(f"{path} is no earlier import; import into another folder")
     return skeleton_of(keypoint_category(categories, where=str(path)), where=str(path))
 
 
@@ -94,7 +103,7 @@ def write_splits(
     out: Path,
     splits: Mapping[str, tuple[FormatSkeleton, Checked]],
     *,
-    info: Record,
+    origin: str,
     link: bool,
 ) -> dict[str, PoseDataset]:
     """Return the splits as evopose reads them from `out`, after writing them there.
@@ -107,7 +116,7 @@ def write_splits(
     with _beside(out) as work:
         read = {}
         for split, (described, checked) in splits.items():
-            path = _write_split(work, split, described, checked, info=info, link=link)
+            path = _write_split(work, split, described, checked, origin=origin, link=link)
             read[split] = read_coco(path, name=split, image_folders=[work / "images"])
         _move(work, out, list(splits))
     return read
@@ -130,7 +139,7 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _write_split(
-    work: Path, split: str, described: FormatSkeleton, checked: Checked, *, info: Record, link: bool
+    work: Path, split: str, described: FormatSkeleton, checked: Checked, *, origin: str, link: bool
 ) -> Path:
     for name, source in checked.paths.items():
         place = work / "images" / split / name
@@ -141,9 +150,13 @@ def _write_split(
             shutil.copyfile(source, place)
     path = work / "annotations" / f"person_keypoints_{split}.json"
     path.parent.mkdir(exist_ok=True)
-    details = {"skipped": dict(checked.skipped), "assumptions": list(checked.assumptions)}
+    info = {
+        "description": f"{origin}, {_MARK}",
+        "skipped": dict(checked.skipped),
+        "assumptions": [described.sigmas_source, *checked.assumptions],
+    }
     content = {
-        "info": {**info, **details},
+        "info": info,
         "images": [{**i, "file_name": f"{split}/{i['file_name']}"} for i in checked.images],
         "annotations": checked.annotations,
         "categories": [category_record(described)],

@@ -7,6 +7,7 @@ from typing import Any
 
 from evopose.data.importers.given import given_skeleton
 from evopose.data.importers.labels import NOT_PUBLISHED, FormatSkeleton, Options
+from evopose.data.importers.reading import load_json, wrong_format
 from evopose.data.importers.simple_yaml import read_simple_yaml
 from evopose.errors import DataError
 from evopose.skeleton import COCO_PERSON, Skeleton, flip_pairs_from_names
@@ -65,10 +66,9 @@ def describe(source: Path, options: Options) -> YoloDescription:
 def _yaml_file(source: Path) -> Path | None:
     if source.is_file():
         if source.suffix not in (".yaml", ".yml"):
-            raise DataError(
-                f"{source} is not yolo-pose: expected data.yaml, or a folder with images/ and "
-                "labels/"
-            )
+            content = load_json(source) if source.suffix == ".json" else source
+            expected = "data.yaml, or a folder with images/ and labels/"
+            raise wrong_format(source, "yolo-pose", expected, content)
         return source
     found = sorted([*source.glob("*.yaml"), *source.glob("*.yml")])
     if len(found) > 1:
