@@ -66,6 +66,11 @@ def check_labels(
             kept.append((whole, box))
     if problems and not skip_damaged:
         raise _complaint(problems, labels)
+    if not any(one.keypoints[:, 2].any() and not one.is_crowd for one, _ in kept):
+        raise DataError(
+            f"nothing to import: of {len(labels.instances)} annotations in {len(labels.images)} "
+            "images none that can be used has a labelled keypoint"
+        )
     skipped.update({reason: len(names) for reason, names in problems.items()})
     return Checked(
         images=[_image_record(i, sizes[i.id]) for i in images.values()],

@@ -99,11 +99,8 @@ def number_table(
         table = np.array(rows, np.float64).reshape(len(named), *shape)
     except OverflowError as error:
         raise DataError(f"{where}: {needs}; a value is too large for a number") from error
-    finite: list[bool] = list(np.isfinite(table).reshape(len(named), -1).all(axis=1))
-    refuse(
-        (n for (n, _), fine in zip(named, finite, strict=True) if not fine),
-        where, f"{needs}; not all finite in"
-    )  # fmt: skip
+    lost = np.flatnonzero(~np.isfinite(table).all(axis=tuple(range(1, table.ndim))))
+    refuse((named[i][0] for i in lost.tolist()), where, f"{needs}; not all finite in")
     return table
 
 
