@@ -76,7 +76,8 @@ def aic_original(shared: Path, folder: Path) -> Source:
         records.append({
             "image_id": image["file_name"].removesuffix(".jpg"),
             "human_annotations": {
-                n: [x, y, x + w, y + h] for n, (x, y, w, h) in ((n, a["bbox"]) for n, a in named.items())
+                n: [x, y, x + w, y + h]
+                for n, a in named.items() for x, y, w, h in [a["bbox"]]
             },
             "keypoint_annotations": {
                 n: [v if i % 3 < 2 else 3 - v for i, v in enumerate(a["keypoints"])]
@@ -86,11 +87,11 @@ def aic_original(shared: Path, folder: Path) -> Source:
     return json_source("aic", folder, fixture.parent, records)
 
 
-OCHUMAN_NAMES = (
-    "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
-    "right_knee right_ankle left_hip left_knee left_ankle head neck right_ear left_ear nose "
-    "right_eye left_eye"
-).split()
+OCHUMAN_NAMES = [
+    "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "head", "neck",
+    "right_ear", "left_ear", "nose", "right_eye", "left_eye",
+]  # fmt: skip
 
 
 def ochuman_original(shared: Path, folder: Path) -> Source:

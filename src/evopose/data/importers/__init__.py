@@ -129,11 +129,16 @@ def _check_options(format: str, source: Path, options: Options) -> None:
     if not 0 <= options.padding <= 2:
         raise ConfigError(f"expected a padding from 0 to 2, got {options.padding}")
     if not source.exists():
-        raise DataError(f"there is no {source}")
+        raise DataError(f"there is no {source}; expected {_expected(format)}")
     if options.skeleton is not None and format not in _NAMELESS:
         raise ConfigError(f"{format} has a skeleton of its own; leave --skeleton out")
     if source.is_dir() and format not in _NAMELESS:
-        raise DataError(f"{source} is a folder; expected the annotation file of one split")
+        raise DataError(f"{source} is a folder; expected {_expected(format)}")
+
+
+def _expected(format: str) -> str:
+    also = " (or the dataset's folder)" if format in _NAMELESS else ""
+    return f"the annotation file of one split{also}"
 
 
 def _split_report(dataset: PoseDataset, skipped: Counter[str]) -> SplitReport:

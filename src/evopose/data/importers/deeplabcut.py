@@ -120,7 +120,7 @@ def _read_sheet(path: Path) -> _Sheet:
     elif keys == ["scorer", "individuals", "bodyparts", "coords"]:
         header, body = rows[:4], rows[4:]
     else:
-        content = load_json(path) if path.suffix == ".json" else None
+        content = load_json(path) if path.suffix == ".json" else path
         raise wrong_format(path, "deeplabcut", _EXPECTED, content)
     coords = [c.strip().lower() for c in header[3]]
     if "likelihood" in coords:

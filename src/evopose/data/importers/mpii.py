@@ -31,7 +31,8 @@ from evopose.data.importers.reading import (
 )
 from evopose.data.importers.skeletons import MPII, MPII_TRB
 
-_KEYS = ("image", "joints", "joints_vis", "center", "scale")
+_KEYS = {"joints", "joints_vis"}
+_NEEDED = ("image", "joints", "joints_vis", "center", "scale")
 _FROM_ONE = "coordinates: counted from 1 in the file, 1 taken off"
 
 
@@ -50,9 +51,9 @@ def read_mpii(source: Path, options: Options) -> dict[str, Labels]:
 
 def _mpii(content: Any, path: Path, options: Options) -> Labels:
     no_categories(options, "mpii")
-    if not content or not isinstance(content, list) or "joints" not in _first(content):
-        raise wrong_format(path, "mpii", f"a list of objects with {', '.join(_KEYS)}", content)
-    records = need_objects(content, _KEYS, path)
+    if not isinstance(content, list) or not content or not _KEYS & _keys_of(content[0]):
+        raise wrong_format(path, "mpii", f"a list of objects with {', '.join(_NEEDED)}", content)
+    records = need_objects(content, _NEEDED, path)
     names = image_names([r["image"] for r in records], path)
     at: Any = {"where": path, "names": [f"{n} (position {i})" for i, n in enumerate(names)]}
     joints = number_table(
@@ -89,8 +90,8 @@ def _mpii(content: Any, path: Path, options: Options) -> Labels:
     )
 
 
-def _first(content: list[Any]) -> Any:
-    return content[0] if isinstance(content[0], dict) else ()
+def _keys_of(record: Any) -> set[Any]:
+    return set(record) if isinstance(record, dict) else set()
 
 
 def _boxes(centres: Points, scales: Points, names: list[str], path: Path) -> Points:
