@@ -3,8 +3,8 @@
 Three forms: COCO-like JSON with LSP's names (counted from 0), and `joints.mat` of either set.
 `joints.mat` is read without MATLAB or SciPy. LSP's is (3, 14, 2000); its third row says hidden:
 0 becomes 2 (seen), 1 becomes 1 (hidden). LSPE's is (14, 3, 10000); its third column says visible:
-1 becomes 2, 0 becomes 0 (not labelled). Coordinates count from 1, as MATLAB does; 1 is taken off.
-Image i is `im0001.jpg` (LSP) or `im00001.jpg` (LSPE). Boxes go about the keypoints.
+1 becomes 2, 0 becomes 0 (not labelled). Coordinates are taken to count from 1, as MATLAB does
+(the READMEs do not say); 1 is taken off. Image i is `im0001.jpg` (LSP) or `im00001.jpg` (LSPE). Boxes go about the keypoints.
 
 Source: Johnson & Everingham, BMVC 2010 and CVPR 2011, with the READMEs of both sets (which call
 both flags visibility; users of LSP found its own to mean hidden).
@@ -57,7 +57,7 @@ def _of_matrix(path: Path, options: Options) -> Labels:
             for i, k in zip(numbers, keypoints, strict=True)
         ),
         folders=image_folders(path, options.images),
-        assumptions=("coordinates: counted from 1 in joints.mat, 1 taken off", said),
+        assumptions=("coordinates: taken to count from 1, as MATLAB does, 1 taken off", said),
     )
 
 
