@@ -37,6 +37,7 @@ from evopose.data.importers.reading import (
     load_json,
     load_text,
     no_categories,
+    usable,
     wrong_format,
 )
 from evopose.errors import DataError
@@ -180,7 +181,7 @@ def _numbers(cells: list[list[str]], path: Path) -> Points:
                 values[i, j] = float(cell)
             except ValueError:
                 values[i, j] = np.inf
-            if not np.isfinite(values[i, j]):
+            if not usable(values[i, j]):
                 strange.append(f"{cell!r} in frame {i + 1}")
     refuse(strange, path, "coordinates must be finite numbers or empty; got")
     halves = np.isnan(values[:, ::2]) != np.isnan(values[:, 1::2])
