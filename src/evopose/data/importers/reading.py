@@ -7,11 +7,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.checks import refuse
 from evopose.data.importers.detect import looks_like
 from evopose.data.importers.labels import Options, Points, Record
 from evopose.errors import ConfigError, DataError
+
+LARGEST = 1e9
+"""Numbers beyond are no coordinates and count as not finite."""
 
 
 def load_text(path: Path) -> str:
@@ -47,7 +51,8 @@ def wrong_format(path: Path, wanted: str, expected: str, content: Any) -> DataEr
     elif isinstance(content, dict):
         came = "an object with " + (", ".join(map(str, list(content)[:8])) or "nothing in it")
     else:
-        came = f"a {type(content).__name__}" + (f" of {len(content)}" if content else ", empty")
+        came = f"a {type(content).__name__}"
+        came += f" of {len(content)}" if isinstance(content, list | str) else ""
     return DataError(f"{path} is not {wanted}: expected {expected}; got {came}{_hint(seen)}")
 
 
@@ -99,9 +104,14 @@ def number_table(
         table = np.array(rows, np.float64).reshape(len(named), *shape)
     except OverflowError as error:
         raise DataError(f"{where}: {needs}; a value is too large for a number") from error
-    lost = np.flatnonzero(~np.isfinite(table).all(axis=tuple(range(1, table.ndim))))
+    lost = np.flatnonzero(~usable(table).all(axis=tuple(range(1, table.ndim))))
     refuse((named[i][0] for i in lost.tolist()), where, f"{needs}; not all finite in")
     return table
+
+
+def usable(numbers: Points) -> NDArray[np.bool_]:
+    """Return which numbers are finite, and no larger than any picture could have them."""
+    return np.asarray(np.abs(numbers) < LARGEST)
 
 
 def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:
