@@ -442,10 +442,10 @@ def test_a_matrix_of_another_name(tmp_path):
         ("kpt_shape: [5, 3]\n", "got 56 values"),
         ("kpt_shape: [17, 3]\ntrain: nowhere\n", "there is no folder nowhere"),
         ("kpt_shape: [17, 3\n", "not understood"),
-        ("kpt_shape [17, 3]\n", "line 1: expected 'key: value'"),
+        ("kpt_shape [17, 3]\n", "expected keys with values"),
         ("a: 1\na: 2\n", "given twice"),
         ("- a\n- b\n", "expected keys with values"),
-        ("names: &x [person]\n", "only plain values"),
+        ("names: !!python/object/apply:os.getcwd []\n", "not understood"),
     ],
 )
 def test_descriptions_that_cannot_be(shared, tmp_path, yaml, said):

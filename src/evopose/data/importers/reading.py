@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from evopose.data.checks import refuse
@@ -41,6 +42,28 @@ def load_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         hint = _hint(looks_like(path))
         raise DataError(f"{path} is not JSON, or is cut off: {error}{hint}") from error
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Return a file's mapping. Raises: DataError if it is none, or no YAML of plain values."""
+    try:
+        value = yaml.load(load_text(path), Loader=_PlainYaml)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not understood as YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected keys with values, such as 'kpt_shape: [17, 3]'")
+    return value
+
+
+class _PlainYaml(yaml.SafeLoader):
+    """Builds plain values only, keys as texts, and refuses a key that is given twice instead of
+    dropping one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if doubled := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"{doubled[0]!r} is given twice")
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
 def wrong_format(path: Path, wanted: str, expected: str, content: Any) -> DataError:
