@@ -200,12 +200,17 @@
   for (const figure of figures) {
     figure.on("plotly_click", (event) => {
       const point = event.points.find((p) => p.customdata !== undefined);
-      if (point) show(String(point.customdata), null);
+      if (!point) return;
+      // Beside what was clicked, not over it.
+      panel.classList.toggle("left", event.event.clientX > window.innerWidth / 2);
+      show(String(point.customdata), null);
     });
   }
   document.addEventListener("click", (event) => {
     const chosen = event.target.closest("button.pick");
-    if (chosen) show(chosen.dataset.id, chosen);
+    if (!chosen) return;
+    if (panel.hidden) panel.classList.remove("left");
+    show(chosen.dataset.id, chosen);
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !panel.hidden) hide();

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from evopose.evolution.individual import Individual
-from evopose.report.effects import mutation_effects
+from evopose.report.effects import Effect
 from evopose.report.facts import Generation, SearchFacts, latency_of, mean_oks_of
 from evopose.report.text import count, duration, number, percent, plural, signed
 
@@ -53,7 +53,7 @@ def changes_text(one: Individual) -> str:
     return ", ".join(map(str, one.changes)).replace("->", "→")
 
 
-def effects_table(facts: SearchFacts) -> list[Row]:
+def effects_table(effects: Sequence[Effect]) -> list[Row]:
     """Return what each kind of mutation did as rows; lower fitness is better."""
     return [
         {
@@ -66,7 +66,7 @@ def effects_table(facts: SearchFacts) -> list[Row]:
             "parameters inherited": percent(effect.share_inherited),
             "began with parent's function": percent(effect.share_preserving),
         }
-        for effect in mutation_effects(facts)
+        for effect in effects
     ]
 
 
