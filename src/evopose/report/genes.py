@@ -9,7 +9,7 @@ from typing import Any
 from evopose.evolution.individual import Individual
 from evopose.genotype import Genotype
 from evopose.report.facts import SearchFacts
-from evopose.report.plotting import BEST, FONT, INK, MUTED, Figure
+from evopose.report.plotting import BEST, FONT, HOVER_LABEL, INK, MUTED, Figure
 
 COLUMNS = 4
 """Genes beside each other in the figure."""
@@ -151,7 +151,7 @@ def genes_figure(histories: tuple[GeneHistory, ...]) -> Figure:
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
         "margin": {"l": 40, "r": 10, "t": 26, "b": 34},
-        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#cbd5e1"},
+        "hoverlabel": HOVER_LABEL,
         "coloraxis": {
             "cmin": 0,
             "cmax": 1,
