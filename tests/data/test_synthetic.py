@@ -31,6 +31,7 @@ from evopose.data.synthetic.body import (
 from evopose.data.synthetic.draw import (
     NOBODY,
     PARTS,
+    Camera,
     Light,
     draw_figure,
     empty_canvas,
@@ -64,9 +65,10 @@ def drawn(yaw: float, *, seed: int = 3, bald: bool = False, sides: int = 16):
     """Return figure, canvas, keypoints (17, 2) of one standing person in the middle of 192x256."""
     figure = make_figure(np.random.default_rng(seed), standing(), root(yaw), sides=sides)
     canvas = empty_canvas(np.full((256, 192, 3), 128, np.uint8))
-    camera = {"distance": 5.0, "scale": 200.0 / figure.stature, "offset": np.array([96.0, 130.0])}
-    draw_figure(canvas, figure, LIGHT, **camera, number=0)
-    xy = project(figure.keypoints, 5.0) * camera["scale"] + camera["offset"]
+    scale, offset = 200.0 / figure.stature, np.array([96.0, 130.0])
+    camera = Camera(distance=5.0, scale=scale, offset=offset)
+    draw_figure(canvas, figure, LIGHT, camera, number=0)
+    xy = project(figure.keypoints, 5.0) * scale + offset
     return figure, canvas, xy
 
 
@@ -191,8 +193,8 @@ def test_hidden_agrees_with_exact_depth():
         rng = np.random.default_rng((4, seed))
         figure = make_figure(rng, sample_pose(rng), root(rng.uniform(-180, 180)), sides=16)
         canvas = empty_canvas(np.zeros((256, 256, 3), np.uint8))
-        camera = {"distance": 5.0, "scale": 110.0, "offset": np.array([128.0, 128.0])}
-        draw_figure(canvas, figure, LIGHT, **camera, number=0)
+        camera = Camera(distance=5.0, scale=110.0, offset=np.array([128.0, 128.0]))
+        draw_figure(canvas, figure, LIGHT, camera, number=0)
         points = project(figure.points, 5.0) * 110.0 + 128.0
         xy = project(figure.keypoints, 5.0) * 110.0 + 128.0
         seen = visibility(canvas, xy, figure, 0)

@@ -7,6 +7,7 @@ import numpy as np
 
 from evopose.data.synthetic.body import HEAD, PELVIS, Array, articulate, keypoints_3d, sample_build
 from evopose.data.synthetic.face import (
+    FINE,
     NEARER,
     PARTS_OF_FACE,
     TWO_SIDED,
@@ -14,6 +15,7 @@ from evopose.data.synthetic.face import (
     face_polygons,
 )
 from evopose.data.synthetic.mesh import (
+    COARSE_TEMPLATES,
     PART_HAIR,
     PART_SKIRT,
     SEGMENTS,
@@ -61,16 +63,23 @@ class Figure:
     support: str
 
 
-def make_figure(rng: np.random.Generator, pose: Pose, root: Array, *, sides: int) -> Figure:
+def make_figure(
+    rng: np.random.Generator, pose: Pose, root: Array, *, sides: int, coarse: bool = False
+) -> Figure:
     """Return a person of random build and clothes in `pose`, turned by `root` (3, 3).
 
-    `sides` is how many quads a limb has around it: 8, 16 or a multiple of 16.
+    `sides` is how many quads a limb has around it: 8, 16 or a multiple of 16; a `coarse` one has
+    half of them along it.
     """
     build = sample_build(rng)
     outfit = sample_outfit(rng, build)
     joints = articulate(build, pose.angles_deg, root)
     colours, thickness, exists = paint(outfit, build, rng)
-    rings = vertices(build, joints, thickness, sides)
+    template = (COARSE_TEMPLATES if coarse else TEMPLATES)[build.feminine]
+    if coarse:
+        colours, thickness = colours[template.first], thickness[template.last]
+        exists = exists[template.first] | exists[template.last]
+    rings = vertices(template, build, joints, thickness, sides)
     if outfit.skirt:
         edges = np.linspace(-0.25, outfit.skirt, SKIRT_ROWS + 1)
         rows = np.stack([edges[:-1], edges[1:]], axis=1)
@@ -79,11 +88,13 @@ def make_figure(rng: np.random.Generator, pose: Pose, root: Array, *, sides: int
         skirt = np.broadcast_to(outfit.skirt_colour * pleats, (SKIRT_ROWS, SEGMENTS, 3))
         colours = np.concatenate([colours, skirt.clip(0, 255)])
         exists = np.concatenate([exists, np.ones((SKIRT_ROWS, SEGMENTS), dtype=bool)])
-    topology = _topology(build.feminine, bool(outfit.skirt), sides)
+    topology = _topology(build.feminine, coarse, bool(outfit.skirt), sides)
     points, normals = _surface(rings, topology)
     quad = np.flatnonzero(exists[topology.patch])
     patch = topology.patch[0][quad], topology.patch[1][quad]
     feature_colours, features = face_colours(outfit)
+    if coarse:
+        features = features & ~FINE
     return Figure(
         points=build.stature * points,
         corners=topology.corners[quad],
@@ -123,9 +134,9 @@ class _Topology:
     """How many bands of quads a row is cut into along the tube."""
 
 
-@lru_cache(maxsize=16)
-def _topology(feminine: bool, skirt: bool, sides: int) -> _Topology:
-    template = TEMPLATES[feminine]
+@lru_cache(maxsize=32)
+def _topology(feminine: bool, coarse: bool, skirt: bool, sides: int) -> _Topology:
+    template = (COARSE_TEMPLATES if coarse else TEMPLATES)[feminine]
     extra = SKIRT_ROWS * skirt
     tube = np.concatenate([template.tube, np.full(extra, -1)])
     row = np.arange(len(tube))

@@ -127,6 +127,9 @@ class Template:
     along: Array
     """(R,) how far along the limb: 0 to 1 on the first bone, 1 to 2 on the second, 2 up beyond;
     on trunk and head the height of the row's middle."""
+    first: Indices
+    last: Indices
+    """(R,) each: the rows of the full template that this row joins."""
 
 
 def _template(feminine: bool) -> Template:
@@ -149,10 +152,32 @@ def _template(feminine: bool) -> Template:
         part=np.array(parts),
         tube=np.array(numbers),
         along=np.array(along),
+        first=np.arange(len(bones)),
+        last=np.arange(len(bones)),
+    )
+
+
+def _coarse(full: Template) -> Template:
+    """Return `full` with the rows of limbs and head joined two and two, for small figures."""
+    first: list[int] = []
+    for number in np.unique(full.tube).tolist():
+        rows = np.flatnonzero(full.tube == number)
+        first += rows[:: 1 if number == 0 else 2].tolist()
+    begin = np.array(first)
+    end = np.concatenate([begin[1:], [len(full.tube)]]) - 1
+    return Template(
+        rings=np.stack([full.rings[begin, 0], full.rings[end, 1]], axis=1),
+        bone=full.bone[begin],
+        part=full.part[begin],
+        tube=full.tube[begin],
+        along=full.along[begin],
+        first=begin,
+        last=end,
     )
 
 
 TEMPLATES = {feminine: _template(feminine) for feminine in (False, True)}
+COARSE_TEMPLATES = {feminine: _coarse(full) for feminine, full in TEMPLATES.items()}
 TRUNK_ROWS = len(TRUNK[False]) - 1
 
 
@@ -162,12 +187,13 @@ def _around(sides: int) -> Array:
     return np.asarray(2 * np.pi * np.arange(sides) / sides - half)
 
 
-def vertices(build: Build, joints: Joints, thickness: Array, sides: int) -> Array:
-    """Return (R, 2, sides, 3): the rows' rings in camera coordinates.
+def vertices(
+    template: Template, build: Build, joints: Joints, thickness: Array, sides: int
+) -> Array:
+    """Return (R, 2, sides, 3): the rings of the template's rows in camera coordinates.
 
     `thickness` (R,) is what clothes add to the half widths, in units of the stature.
     """
-    template = TEMPLATES[build.feminine]
     y, a, b, z = np.moveaxis(template.rings * _scales(build)[template.bone][:, None], 2, 0)
     added = thickness[:, None] * (100 * a).clip(0, 1)  # nothing where a tube closes
     a, b = a + added, b + added

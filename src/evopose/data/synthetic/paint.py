@@ -44,7 +44,7 @@ def paint(outfit: Outfit, build: Build, rng: np.random.Generator) -> tuple[Array
     exists[_limb(part, THIGH) & (along < outfit.skirt - 0.1)] = False  # the skirt hides them
     cloth = (part != PART_HEAD) & (part != PART_HAIR) & ~_limb(part, HAND)
     grain = rng.standard_normal((len(part), SEGMENTS, 1))
-    colour *= 1.0 + grain * np.where(cloth, 0.014, 0.006)[:, None, None]
+    colour *= 1.0 + grain * np.where(cloth, outfit.grain, 0.006)[:, None, None]
     _paint_head(colour, thick, exists, outfit, part, grain)
     return colour.clip(0, 255), thick, exists
 
