@@ -20,7 +20,7 @@ class SceneConfig:
     """Least and largest size of the images in pixels."""
     persons: tuple[int, int] = (1, 4)
     """Least and largest number of persons; fewer are likelier than more."""
-    groups: float = 0.5
+    groups: float = 0.4
     """Share of scenes of several persons in which they stand close, hide and embrace each other."""
     acrobatics: float = 0.2
     """Share of persons who tumble, climb, hang, lie, or stand on their hands."""
@@ -28,7 +28,7 @@ class SceneConfig:
     """Share of persons with a thing in their hands, on their back or under their feet."""
     occluders: float = 0.25
     """Share of scenes with something before a person."""
-    cropped: float = 0.3
+    cropped: float = 0.4
     """Share of persons so near that the image cuts them."""
     degraded: float = 0.5
     """Share of scenes with blur, or with compression like a bad JPEG's."""

@@ -77,26 +77,39 @@ def draw_figure(
     """Draw `figure` as the scene's person `number`."""
     points, face = camera.to_canvas(figure.points), camera.to_canvas(figure.face)
     quads = points[figure.corners]
-    seen = np.flatnonzero(figure.two_sided | (_turn(quads) > 0))
+    seen = np.flatnonzero((figure.two_sided | (_turn(quads) > 0)) & _inside(quads, canvas))
     seen_face = np.flatnonzero(figure.face_two_sided | (_turn(face[:, ::2]) > 0))
-    rgb = np.concatenate(
-        [
-            _lit(figure.normals[seen], figure.colours[seen], light),
-            _lit(_normals(figure.face[seen_face, ::2]), figure.face_colours[seen_face], light),
-        ]
-    )
+    corners = figure.face[seen_face]
+    normals = np.concatenate([figure.normals[seen], _normals(corners[:, ::2])])
+    colours = np.concatenate([figure.colours[seen], figure.face_colours[seen_face]])
     parts = np.concatenate([figure.parts[seen], figure.face_parts[seen_face]])
-    fills = np.column_stack([rgb, number * PARTS + parts]).tolist()
+    fills = np.column_stack([_lit(normals, colours, light), number * PARTS + parts]).tolist()
     depth = np.concatenate(
         [
-            figure.points[:, 2][figure.corners[seen]] @ np.full(4, 0.25),
-            figure.face[seen_face, :, 2].mean(axis=1) - figure.face_nearer[seen_face],
+            figure.points[:, 2][figure.corners[seen]] @ _QUARTERS,
+            corners[:, :, 2] @ _EIGHTHS - figure.face_nearer[seen_face],
         ]
     )
     polygons = [*quads[seen], *face[seen_face]]
-    fill, line = cv2.fillConvexPoly, cv2.LINE_8
+    fill, line, shift = cv2.fillConvexPoly, cv2.LINE_8, Camera.SHIFT
     for i in np.argsort(-depth, kind="stable").tolist():
-        fill(canvas, polygons[i], fills[i], line, Camera.SHIFT)
+        fill(canvas, polygons[i], fills[i], line, shift)
+
+
+_QUARTERS, _EIGHTHS = np.full(4, 1 / 4), np.full(8, 1 / 8)
+
+
+def _inside(quads: NDArray[np.int32], canvas: Canvas) -> NDArray[np.bool_]:
+    """Return (N,) whether quads (N, 4, 2) of an ordinary size can touch the canvas."""
+    height, width = canvas.shape[:2]
+    x, y = quads[:, 0, 0], quads[:, 0, 1]
+    reach = 1 + int(
+        np.abs(quads[:, 2] - quads[:, 0]).max() + np.abs(quads[:, 3] - quads[:, 1]).max()
+    )
+    unit = 1 << Camera.SHIFT
+    return np.asarray(
+        (x > -reach) & (x < width * unit + reach) & (y > -reach) & (y < height * unit + reach)
+    )
 
 
 def _turn(quads: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -115,12 +128,13 @@ def _normals(quads: Array) -> Array:
 
 def _lit(normals: Array, colours: Array, light: Light) -> Array:
     """Return the colours (N, 3) of surfaces that face along `normals` (N, 3) under `light`."""
-    unit = normals / (np.sqrt((normals * normals).sum(axis=1, keepdims=True)) + 1e-12)
-    unit *= np.where(unit[:, 2:] > 0.3, -1.0, 1.0)  # the inside of a thin thing
-    towards = ((unit @ light.direction + 0.2) / 1.2).clip(0, 1)[:, None]
+    length = np.sqrt(np.einsum("ij,ij->i", normals, normals)) + 1e-12
+    unit = normals / np.where(normals[:, 2] > 0.3 * length, -length, length)[:, None]
+    towards = np.minimum(np.maximum((unit @ light.direction + 0.2) / 1.2, 0), 1)[:, None]
     sky = (0.75 - 0.25 * unit[:, 1])[:, None]
-    edge = (0.72 + 0.28 * np.sqrt((-unit[:, 2]).clip(0, 1)))[:, None]
-    return np.asarray((colours * edge * (light.ambient * sky + light.key * towards)).clip(0, 255))
+    edge = (0.72 + 0.28 * np.sqrt(np.maximum(-unit[:, 2], 0)))[:, None]
+    lit = colours * edge * (light.ambient * sky + light.key * towards)
+    return np.asarray(np.minimum(np.maximum(lit, 0), 255))
 
 
 _BOTH = (PART_TRUNK, PART_SKIRT)

@@ -77,7 +77,8 @@ def place(
         other = placed[-1] if placed and shot.group else None
         pose = sample_pose(rng, config.acrobatics)
         root, yaw = _turn(rng, pose, shot, other)
-        figure = make_figure(rng, pose, root, **_detail(size))
+        sides = _sides(size)
+        figure = make_figure(rng, pose, root, sides=sides, coarse=sides < 8)
         thing = sample_thing(rng, figure) if rng.random() < config.things else None
         distance = float(rng.uniform(1.7, 4.0) if shot.close else rng.uniform(3.0, 9.0))
         x, y = np.ascontiguousarray(project(figure.points, distance).T)
@@ -97,7 +98,7 @@ def _sizes(
     if shot.group:
         sizes = sizes[0] * rng.uniform(0.9, 1.08, count)
     near = (rng.random() if shot.group else rng.random(count)) < config.cropped
-    return np.asarray(sizes * np.where(near, rng.uniform(1.2, 2.2, count), 1.0))
+    return np.asarray(sizes * np.where(near, rng.uniform(1.2, 2.5, count), 1.0))
 
 
 def _scale(size: float, box: Array, image_hw: tuple[int, int]) -> float:
@@ -123,9 +124,9 @@ def _turn(
     return np.asarray(tilt @ _FACING @ turn), float(yaw)
 
 
-def _detail(size: float) -> dict[str, int]:
-    """Return what a figure of `size` pixels needs to look round: `sides` and `coarse`."""
-    return {"sides": 8 if size < 160 else 16 if size < 320 else 32, "coarse": size < 110}
+def _sides(size: float) -> int:
+    """Return how many sides a limb needs to look round on a figure of `size` pixels."""
+    return next((sides for most, sides in ((110, 6), (160, 8), (320, 16)) if size < most), 32)
 
 
 def _offset(
