@@ -36,13 +36,14 @@ def test_groups_stand_close_and_hide_each_other():
     shares, hidden = {}, {}
     for groups in (0.0, 1.0):
         config = replace(SMALL, groups=groups, persons=(2, 3), things=0.0, cropped=0.0)
-        scenes = [draw_scene(3, i, config).persons for i in range(60)]
+        wide = replace(config, width=(280, 300))
+        scenes = [draw_scene(3, i, wide).persons for i in range(50)]
         shares[groups] = np.mean(
             [overlap(np.array([p.box_xyxy for p in s])) for s in scenes if len(s) > 1]
         )
         seen = np.concatenate([p.keypoints[:, 2] for s in scenes for p in s])
         hidden[groups] = (seen == 1).sum() / (seen > 0).sum()
-    assert shares[1.0] > 0.55 > shares[0.0]
+    assert shares[1.0] > shares[0.0] + 0.15
     assert hidden[1.0] > hidden[0.0] + 0.05
 
 
@@ -78,7 +79,7 @@ def test_things_hide_some_of_who_has_them():
     counts = {}
     for things in (0.0, 1.0):
         config = replace(SMALL, things=things, persons=(1, 1), cropped=0.0)
-        scenes = [draw_scene(6, i, config).persons for i in range(80)]
+        scenes = [draw_scene(6, i, config).persons for i in range(60)]
         counts[things] = sum((p.keypoints[:, 2] == 2).sum() for s in scenes for p in s)
     assert counts[1.0] < 0.98 * counts[0.0]
 
@@ -131,7 +132,7 @@ def test_acrobats_are_upside_down_and_others_are_not():
     below = {}
     for share in (0.0, 1.0):
         config = replace(SMALL, acrobatics=share, persons=(1, 1), things=0.0)
-        people = [p.keypoints for i in range(150) for p in draw_scene(9, i, config).persons]
+        people = [p.keypoints for i in range(110) for p in draw_scene(9, i, config).persons]
         points = np.array([p for p in people if (p[[5, 6, 11, 12], 2] > 0).all()])
         below[share] = (points[:, 5:7, 1].mean(1) > points[:, 11:13, 1].mean(1)).mean()
     assert below[0.0] < 0.05

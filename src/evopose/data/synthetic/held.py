@@ -189,12 +189,13 @@ def _wheels(rng: np.random.Generator, grip: Grip) -> list[Part]:
     """Return something like a bicycle under who sits."""
     feet = grip.keypoints[_L_ANKLE : _L_ANKLE + 2].mean(axis=0)
     seat, hands = grip.keypoints[11:13].mean(axis=0), grip.keypoints[9:11].mean(axis=0)
-    way = (hands - seat) * (1, 0, 1)
-    way = way / (np.linalg.norm(way) + 1e-9) * grip.size * rng.uniform(0.28, 0.36)
+    ahead = (hands - seat) * (1, 0, 1) + (1e-6, 0, 0)
+    ahead /= np.linalg.norm(ahead)
+    way = ahead * grip.size * rng.uniform(0.28, 0.36)
     radius = grip.size * rng.uniform(0.16, 0.21)
     circle = np.vstack([_DISC, _DISC[:1]])
     hubs = [_by(feet - way, 0, -0.02), _by(feet + way, 0, -0.02)]
-    around = (way / np.linalg.norm(way), np.array([0, 1.0, 0]))
+    around = (ahead, np.array([0, 1.0, 0]))
     rims = [hub + radius * (circle[:, :1] * around[0] + circle[:, 1:2] * around[1]) for hub in hubs]
     frame = np.stack([hubs[0], _by(seat, 0, 0.05), _by(hands, 0, 0.06), hubs[1], feet, hubs[0]])
     return [*[Part(points=rim, shade=0.5, width=0.02) for rim in rims],

@@ -98,7 +98,7 @@ def sample_outfit(rng: np.random.Generator, build: Build) -> Outfit:
         legs=top if tight else legs,
         leg_length=0.0 if dress or (skirt and u[14] < 0.7) or (tight and u[7] < 0.5) else trousers,
         looseness=(0.0, 0.0) if tight else (0.002 + 0.009 * u[15], 0.001 + 0.014 * u[16] ** 2),
-        grain=0.012 + 0.07 * u[9] ** 2,
+        grain=0.012 if bare else 0.012 + 0.07 * u[9] ** 2,
         side_stripe=bool(u[14] > 0.88),
         belt=bool(u[17] < 0.3),
         shoes=skin if u[18] > 0.86 else sample_cloth(rng) if u[18] < 0.4 else _neutral(rng),
