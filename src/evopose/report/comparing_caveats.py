@@ -99,18 +99,18 @@ def _uncounted(comparison: Comparison) -> Iterator[str]:
     failed = sum(run.trace.failed for run in runs)
     if failed:
         yield (
-            f"{plural(failed, 'individual')} failed. What they cost until then is not known, and "
+            f"{plural(failed, 'individual')} failed: what was spent on failures is not known, and "
             "not counted."
         )
     if uncounted := sum(run.trace.uncounted for run in runs):
         yield (
-            f"{plural(uncounted, 'finished individual')} of an older version do not tell their "
-            "samples, and count as free: costs are too low."
+            f"Samples are not told by {plural(uncounted, 'finished individual')}, made by an older "
+            "version: they count as free, and costs are too low."
         )
     if unmeasured := sum(run.trace.unmeasured for run in runs):
         yield (
-            f"{plural(unmeasured, 'finished individual')} have no {comparison.measure.name}; they "
-            "cost, and cannot be the best."
+            f"{comparison.measure.name} is not told by {plural(unmeasured, 'individual')} that "
+            "finished: they cost, and cannot be the best."
         )
     if controls := sum(run.trace.control_cost for run in runs):
         how = "counted among" if comparison.count_controls else "not counted in"
@@ -128,4 +128,4 @@ def _machines(comparison: Comparison) -> Iterator[str]:
             f"move results: {' | '.join(sorted(text or 'unknown' for text in made))}."
         )
     elif text := next(iter(made), ""):
-        yield f"All runs were made on one kind of device: {text}."
+        yield f"All runs were made on one kind of machine: {text}."

@@ -31,11 +31,12 @@ def curves_figure(comparison: Comparison) -> Figure:
         data += _arm(arm, colour_of(place), comparison.measure)
     budget = comparison.budget
     line = {"color": "#64748b", "width": 1.2, "dash": "dot"}
-    more: dict[str, Any] = {}
+    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "traceorder": "grouped"}
+    more: dict[str, Any] = {"legend": legend}
     if budget is not None:
         edge = {"x0": budget, "x1": budget, "y0": 0, "y1": 1, "yref": "paper"}
         text = {"x": budget, "y": 0.99, "yref": "paper", "text": "equal cost", "xanchor": "right"}
-        more = {
+        more |= {
             "shapes": [{"type": "line", "line": line, **edge}],
             "annotations": [{"showarrow": False, "font": {"size": 12, "color": "#64748b"}, **text}],
         }
