@@ -1,4 +1,4 @@
-"""Does the search help? Four arms from the same ancestors: python benchmarks/study.py DATA --out DIR
+"""Does the search help? Four arms from the same ancestors: python benchmarks/study.py DATA
 
 For each seed an ancestor is trained once. From its weights go on, each with the same epochs a
 child:

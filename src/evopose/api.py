@@ -3,11 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.crops import open_crops
 from evopose.data.home import Progress
@@ -15,6 +17,7 @@ from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import ConfigError, DataError
 from evopose.evolution.database import errors_of
 from evopose.evolution.individual import Individual
+from evopose.evolution.proposal import timed
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
@@ -29,6 +32,7 @@ from evopose.search.folder import (
     require_no_run,
     require_same_data,
 )
+from evopose.search.logs import search_board
 from evopose.search.overrides import override
 from evopose.search.session import (
     SearchData,
@@ -38,10 +42,18 @@ from evopose.search.session import (
     parts_of,
     prepare_data,
     search,
+    stopwatch_of,
 )
 from evopose.search.winner import WinnerView, export_best, look
 from evopose.training.compute import resolve_compute
+from evopose.training.event_files import require_tensorboard
 from evopose.training.validate import TrainData
+
+WORST = (
+    "Where the winner is most wrong: the persons of the validation split with the lowest OKS, the "
+    "worst first. To the left what was labelled, to the right what the winner sees"
+)
+"""Caption of the second picture."""
 
 logger = logging.getLogger(__name__)
 Event = dict[str, Any]
@@ -62,6 +74,8 @@ class Plan:
     speed: Throughput
     cost: Estimate
     resume: bool
+    latency: str | None
+    """Of the ancestor and where it was measured; None: the search does not ask for it."""
     blind: dict[str, str]
     """Genes that the scaling leaves without effect at this input size, and how far."""
 
@@ -141,7 +155,8 @@ def plan_search(
         require_same_data(folder, splits)
     persons = {name: len(part.trainable) for name, part in parts_of(splits).items()}
     num_keypoints = len(splits.train.skeleton)
-    size = make_measure(config, num_keypoints)(config.ancestor)
+    stopwatch = stopwatch_of(config, chosen, num_keypoints=num_keypoints)
+    size = timed(make_measure(config, num_keypoints)(config.ancestor), config.ancestor, stopwatch)
     if reason := config.evolution.fitness.refusal(size):
         raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
     speed = measure_throughput(config, chosen, num_keypoints=num_keypoints)
@@ -155,6 +170,7 @@ def plan_search(
         speed=speed,
         cost=estimate(config, speed, persons=persons, workers=chosen.count),
         resume=resume,
+        latency=f"{size.latency_ms:.2f} ms on {stopwatch.device}" if stopwatch else None,
         blind=blind_genes(
             config.space, config.evopose2d(config.ancestor, num_keypoints=num_keypoints)
         ),
@@ -167,18 +183,26 @@ def run_plan(
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
 ) -> Evolved:
     """Carry out a planned search and write what it leaves: best model, Pareto set, report.
 
-    `data` is what `prepare_data` made of the plan's splits and configuration.
+    `data` is what `prepare_data` made of the plan's splits and configuration. With `tensorboard`,
+    event files are written too (see `search_board`).
     """
     if plan.resume:
         store = open_run(plan.run, plan.config)
     else:
         store = create_run(plan.run, plan.config, data, plan.workers)
-    with store:
+    board = search_board(plan.run) if tensorboard else nullcontext(lambda event: None)
+    with store, board as tell_board:
+
+        def tell(event: Event) -> None:
+            tell_board(event)
+            on_event(event)
+
         ending = search(
-            store, plan.config, data, plan.workers, on_event=on_event, should_stop=should_stop
+            store, plan.config, data, plan.workers, on_event=tell, should_stop=should_stop
         )
     view = write_reports(plan.run)
     with Store.read(plan.run) as store:
@@ -194,6 +218,7 @@ def evolve(
     on_data: Progress | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    tensorboard: bool = False,
     **options: Any,
 ) -> Evolved:
     """Evolve a pose network on `data` and return what the run folder then holds.
@@ -204,12 +229,17 @@ def evolve(
     `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
     (see `run_search`); when `should_stop` says so, the search ends and can be resumed.
+    `tensorboard`: also write event files for TensorBoard.
 
     Raises: EvoposeError with what was expected, what came, and how to mend it.
     """
+    if tensorboard:
+        require_tensorboard()
     plan = plan_search(data, recipe=recipe, run=run, on_data=on_data, **options)
     prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
-    return run_plan(plan, prepared, on_event=on_event, should_stop=should_stop)
+    return run_plan(
+        plan, prepared, on_event=on_event, should_stop=should_stop, tensorboard=tensorboard
+    )
 
 
 def write_reports(run: Path) -> WinnerView | None:
@@ -233,7 +263,10 @@ def write_reports(run: Path) -> WinnerView | None:
                 f"over it, none chosen. Mean OKS on all {view.persons}: {view.mean_oks:.3f}",
             )
         ]
-        _write_picture(run, view)
+        _write_picture(run / "winner.png", view.sheet)
+        if view.worst is not None:
+            pictures.append(Picture(image=view.worst, caption=WORST))
+            _write_picture(run / "worst.png", view.worst)
     write_report(run, pictures=pictures)
     write_results(run)
     write_csv(run)
@@ -268,7 +301,7 @@ def _val_crops(meta: dict[str, Any]) -> TrainData | None:
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 
-def _write_picture(run: Path, view: WinnerView) -> None:
+def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     from evopose.drawing import write_image
 
-    write_image(run / "winner.png", view.sheet)
+    write_image(path, image)

@@ -170,6 +170,11 @@ def test_synthetic_people_are_counted(evolve):
         ("unknown-executor", ["--executor", "cluster"]),
         ("unknown-device", ["--device", "tpu"]),
         ("no-children", ["--children", "0"]),
+        ("unknown-objective", ["--objective", "speed"]),
+        ("unknown-parents-by", ["--parents-by", "luck"]),
+        ("latency-device-absent", ["--max-latency-ms", "5", "--latency-device", "npu"]),
+        ("latency-impossible", ["--max-latency-ms", "0"]),
+        ("ancestor-untrained-without-weights", ["--ancestor-epochs", "0"]),
         ("resume-without-run", ["--resume"]),
     ],
 )

@@ -29,7 +29,7 @@ def config():
         SEARCH_RECIPES["demo"](),
         children=5, generations=4, epochs=2, ancestor_epochs=10, parents=2,
     )  # fmt: skip
-    return replace(made, evolution=replace(made.evolution, hours=None))
+    return replace(made, evolution=replace(made.evolution, hours=None, rescore=0))
 
 
 def test_trainings_hours_and_memory(config):
@@ -41,6 +41,10 @@ def test_trainings_hours_and_memory(config):
     assert cost.hours * 3600 == pytest.approx(10 * PASS_SECONDS + 4 * generation)
     assert cost.memory_bytes == 2 * 10**9
     assert cost.free_memory_bytes == 3 * 10**9
+    again = replace(config, evolution=replace(config.evolution, rescore=3, rescore_seeds=1))
+    more = estimate(again, SPEED, persons=PERSONS, workers=2)
+    assert more.trainings == cost.trainings + 3
+    assert 3600 * (more.hours - cost.hours) == pytest.approx(2 * 2 * PASS_SECONDS)
 
 
 def test_workers_that_find_nothing_to_do_save_no_time(config):

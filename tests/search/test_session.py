@@ -4,6 +4,7 @@ import pytest
 
 from evopose.data.layouts import open_dataset
 from evopose.errors import ConfigError
+from evopose.evolution.fitness import Size
 from evopose.genotype import neighbours
 from evopose.models.complexity import complexity
 from evopose.models.evopose2d import build_evopose2d
@@ -74,7 +75,9 @@ def test_sizes_are_those_of_the_built_networks():
     for genotype in [config.ancestor, *mutants[::17]]:
         net = build_evopose2d(config.evopose2d(genotype, num_keypoints=5))
         found = complexity(net, input_hw=config.input_hw)
-        assert measure(genotype) == (found.num_parameters, found.num_macs)
+        assert measure(genotype) == Size(
+            num_parameters=found.num_parameters, num_macs=found.num_macs
+        )
 
 
 def test_fitness_is_measured_on_images_that_nothing_trains_on(dots):

@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
 
 from evopose.cli import app
+from evopose.cli.evolve_words import announce, conclude
 from evopose.cli.options import (
     DATA,
     JSON,
     VERBOSE,
     annotations_option,
-    best_table,
     console,
     device_option,
-    gigabytes,
     individual_json,
     option,
     print_json,
-    say,
     stop_on_ctrl_c,
+    tensorboard_option,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +30,6 @@ if TYPE_CHECKING:
 _SEARCH, _SIZE, _START, _MACHINE = (
     "Search", "Size of networks", "Ancestor and training", "Data, machine and run",
 )  # fmt: skip
-
-
-FEW_STEPS = 300
-"""With fewer steps than this a network hardly leaves its initial weights."""
 
 
 @app.command()
@@ -48,6 +42,7 @@ def evolve(
     ),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
+    objective: str = option("What is best: loss (paper), oks or pareto.", _SEARCH),
     children: int = option("Mutants a generation (lambda).", _SEARCH),
     parents: int = option("Individuals that may have children (mu).", _SEARCH),
     parents_by: str = option("Who they are: best, pareto or random (a control).", _SEARCH),
@@ -62,7 +57,6 @@ def evolve(
     rescore_seeds: int = option("With so many other seeds.", _SEARCH),
     seed: int = option("Seed of every random draw.", _SEARCH),
     input_size: str = option("Input of the networks, say 96x64.", _SIZE, "--input", metavar="HxW"),
-    objective: str = option("What is best: loss (paper), oks or pareto.", _SIZE),
     target_params: float = option("T of J = error * (T / parameters) ** Gamma.", _SIZE),
     gamma: float = option("Gamma of J.", _SIZE),
     target_macs: float = option("Let J weigh multiply-adds too, against this.", _SIZE),
@@ -71,7 +65,7 @@ def evolve(
     max_macs: int = option("Never train a network of more multiply-adds.", _SIZE),
     max_latency_ms: float = option("Never train a slower network.", _SIZE),
     latency_device: str = option("Where latency is measured; default --device.", _SIZE),
-    ancestor: str = option("A name, a genotype in JSON or a model file.", _START),
+    ancestor: str = option("A name, a genotype, a model file, RUN or RUN:ID.", _START),
     ancestor_weights: str = option("A model file to start from, or none.", _START),
     ancestor_epochs: int = option("Epochs of the ancestor; 0: only measured.", _START),
     epochs: int = option("Epochs of each child.", _START),
@@ -85,6 +79,7 @@ def evolve(
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
     executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
 
@@ -100,7 +95,10 @@ def evolve(
     from evopose.evolution.store import Store
     from evopose.search.overrides import parse_size
     from evopose.search.session import prepare_data
+    from evopose.training.event_files import require_tensorboard
 
+    if tensorboard:
+        require_tensorboard()
     screen = console(as_json)
     on_data = DataDisplay(screen)
     plan = plan_search(
@@ -146,7 +144,7 @@ def evolve(
         scaling_reference=scaling_reference,
         precision=precision,
     )
-    _announce(screen, plan)
+    announce(screen, plan)
     if dry_run:
         if as_json:
             print_json(_plan_json(plan))
@@ -159,14 +157,15 @@ def evolve(
         if resume:
             with Store.read(plan.run) as store:
                 show.recall(store.individuals())
-        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop)
+        evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "annotations": annotations, "device": device, "workers": workers, "threads": threads,
         "executor": executor, "latency-device": latency_device,
     }  # fmt: skip
     given = _given(machine, {"device": "auto", "executor": "process"})
+    given += ["--tensorboard"] if tensorboard else []
     again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
-    _conclude(screen, plan, evolved, again)
+    conclude(screen, plan, evolved, again)
     if as_json:
         print_json(_evolved_json(evolved))
     if evolved.interrupted:
@@ -179,130 +178,6 @@ def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
     return [part for name, value in given.items() for part in (f"--{name}", str(value))]
 
 
-def _announce(screen: Console, plan: "Plan") -> None:
-    """Say device and throughput first, then what the search is and costs."""
-    from evopose.report.text import count, plural
-
-    config, persons, size = plan.config, plan.persons, plan.speed.complexity
-    evolution, skeleton = config.evolution, plan.splits.train.skeleton
-    assumed = " (OKS sigmas assumed)" if skeleton.sigmas_assumed else ""
-    clone = " and a clone" if evolution.clones else ""
-    lines = [
-        f"device: {plan.workers.compute.describe()}; {plural(plan.workers.count, 'worker')}",
-        f"speed: {plan.speed.images_per_second:.0f} images/s a worker in training the ancestor "
-        f"({count(size.num_parameters)} parameters, {count(size.num_macs)} multiply-adds)",
-        f"data: {plan.splits.source}: {persons['train']:,} persons to train, "
-        f"{persons['fitness']:,} to measure fitness, {persons['val']:,} for the report; "
-        f"{len(skeleton)} keypoints{assumed}",
-        f"search: recipe {config.recipe}, {config.input_hw[0]}x{config.input_hw[1]}, "
-        f"{evolution.children} children of {plural(evolution.parents, 'parent')} a generation"
-        f"{clone}, {config.ancestor_training.epochs} + {config.child_training.epochs} epochs, "
-        f"{config.transfer} transfer",
-        _cost_text(plan),
-        *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
-        *_few_steps(plan),
-    ]
-    for line in lines:
-        say(screen, line)
-    say(screen, f"run: {plan.run}", exact=True)
-
-
-def _cost_text(plan: "Plan") -> str:
-    from evopose.report.text import duration, plural
-
-    cost = plan.cost
-    each = f"{plural(cost.trainings_per_generation, 'training')} a generation"
-    trainings = plural(cost.trainings, "training") if cost.trainings is not None else each
-    if cost.hours is not None:
-        span = f"about {duration(3600 * cost.hours)} at most"
-    else:
-        span = f"about {duration(3600 * cost.hours_per_generation)} a generation until it ends"
-    free = cost.free_memory_bytes
-    short = f", of which {gigabytes(free)} are free" if cost.memory_bytes > free else ""
-    return (
-        f"cost{' of the whole run' if plan.resume else ''}: {trainings}, {span}; disk "
-        f"{gigabytes(cost.crops_bytes)} for crops, {gigabytes(cost.weights_bytes)} for weights; "
-        f"memory {gigabytes(cost.memory_bytes)}{short}"
-    )
-
-
-def _few_steps(plan: "Plan") -> list[str]:
-    """Return a warning where the ancestor is trained too shortly to learn anything."""
-    training = plan.config.ancestor_training
-    steps = training.epochs * -(-plan.persons["train"] // training.batch_size)
-    if steps >= FEW_STEPS:
-        return []
-    return [
-        f"note: the ancestor is trained for {steps} steps only, too few to tell good networks from "
-        "bad: raise --ancestor-epochs and --epochs, or lower --batch-size"
-    ]
-
-
-def _conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> None:
-    """Say how it ended, who is best, what lies in the run folder, and how to go on."""
-    from evopose.report import best_table as best_rows
-    from evopose.report import read_facts
-    from evopose.report.tables import gain_text
-
-    facts = read_facts(evolved.run)
-    say(screen, f"\nended: {evolved.ending.reason}")
-    if evolved.best is not None:
-        screen.print(best_table(best_rows(facts, 8)))
-        say(screen, gain_text(facts))
-    if evolved.view is not None:
-        say(
-            screen,
-            f"the winner's mean OKS on the {evolved.view.persons:,} validation persons: "
-            f"{evolved.view.mean_oks:.3f}",
-        )
-    say(screen, f"\nin {evolved.run}:", exact=True)
-    for name, what in _LEFT.items():
-        if (evolved.run / name).exists():
-            say(screen, f"  {name:18} {what}")
-    if evolved.interrupted:
-        say(screen, f"\ngo on with: {again}", exact=True)
-        return
-    if evolved.best is not None:
-        say(screen, f"\ntrain the winner fully: {_train_command(plan, evolved.run)}", exact=True)
-    if further := _further(plan, evolved.ending.kind):
-        say(screen, f"search on: {again} {further}", exact=True)
-
-
-def _train_command(plan: "Plan", run: Path) -> str:
-    """Return the command that goes on from the winner, with the recipe of its loss."""
-    words = ["evopose", "train", str(run), plan.splits.source]
-    if plan.annotations is not None:
-        words += ["--annotations", plan.annotations]
-    if plan.config.child_training.loss == "mse":
-        words += ["--recipe", "paper"]
-    return shlex.join(words)
-
-
-def _further(plan: "Plan", ending: str) -> str:
-    """Return the option that moves the end which was reached; empty if none can."""
-    evolution = plan.config.evolution
-    match ending:
-        case "generations":
-            return f"--generations {(evolution.generations or 0) + 3}"
-        case "hours":
-            return f"--budget-hours {2 * (evolution.hours or 0):.3g}"
-        case "patience":
-            return f"--patience {2 * (evolution.patience or 0)}"
-    return ""
-
-
-_LEFT = {
-    "best.safetensors": "the winner: weights, genotype, skeleton, everything to use it",
-    "pareto": "the model files of the Pareto set",
-    "winner.png": "what the winner sees",
-    "report.html": "the whole search on one page",
-    "results.json": "the same for programs",
-    "individuals.csv": "a row an individual",
-    "run.sqlite": "the run itself, to resume",
-}
-"""What a run leaves."""
-
-
 def _plan_json(plan: "Plan") -> dict[str, Any]:
     return {
         "run": str(plan.run),
@@ -311,6 +186,7 @@ def _plan_json(plan: "Plan") -> dict[str, Any]:
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),
         "persons": plan.persons,
+        "ancestor_latency": plan.latency,
         "blind_genes": plan.blind,
         "config": json.loads(plan.config.to_json()),
     }

@@ -14,6 +14,9 @@ from evopose.evolution.individual import Individual
 
 Event = dict[str, Any]
 
+AGAIN = "other seeds"
+"""What the bar is called while the best are trained again."""
+
 
 class SearchDisplay:
     """Turns a search's events into lines and bars; one method a kind of event."""
@@ -47,7 +50,11 @@ class SearchDisplay:
         self.spoke = time.monotonic()
 
     def _proposed(self, event: Event) -> None:
-        if event["generation"] > self.generation:
+        if _control(event["id"]) == "repeat":
+            if self.bars.tasks[self.bar].description != AGAIN:
+                self.bars.reset(self.bar, total=0, description=AGAIN)
+                self._say("the best are trained again with other seeds")
+        elif event["generation"] > self.generation:
             self.generation = event["generation"]
             named = f"generation {self.generation}{self.of}"
             self.bars.reset(self.bar, total=0, description=named)
@@ -81,15 +88,15 @@ class SearchDisplay:
             self._say(f"  {event['id']:>4} {note}; {whole.description}: {ended}")
 
     def _done(self, event: Event) -> None:
-        id, clone = event["id"], event["id"].startswith("c")
-        better = event["fitness"] < self.best and not clone
+        id, control = event["id"], _control(event["id"])
+        better = event["fitness"] < self.best and not control
         self.best = event["fitness"] if better else self.best
         parent = self.parents.get(id)
         self._say(
             f"  {id:>4} {f'of {parent:>4}' if parent else 'ancestor'}: J {event['fitness']:.4f}, "
             f"loss {event['loss']:.4f}",
             (" best so far" if better else "", "bold green"),
-            (" clone" if clone else "", "dim"),
+            (f" {control}" if control else "", "dim"),
         )
         self._ended(event)
 
@@ -113,6 +120,11 @@ class SearchDisplay:
             f"generation {event['generation']}: best is {event['best_id']} with "
             f"J {event['best_fitness']:.4f}{compared}{failed}"
         )
+
+
+def _control(id: str) -> str:
+    """Return which control an id names ("clone", "repeat"); empty for those that compete."""
+    return "clone" if id.startswith("c") else "repeat" if "r" in id else ""
 
 
 @contextmanager

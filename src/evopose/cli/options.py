@@ -51,6 +51,14 @@ def annotations_option(panel: str | None = None) -> Any:
     return option(text, panel)
 
 
+def tensorboard_option(panel: str | None = None) -> Any:
+    """Return the option that asks for event files."""
+    return typer.Option(
+        False, "--tensorboard", help="Also write event files for TensorBoard.",
+        rich_help_panel=panel,
+    )  # fmt: skip
+
+
 _PIPED_COLUMNS = 120
 
 QUIET_SECONDS = 30.0
@@ -118,6 +126,7 @@ _BEST = {
     "OKS": "mean OKS",
     "params": "parameters",
     "MACs": "multiply-adds",
+    "latency": "latency",
     "gen": "generation",
     "of": "parent",
     "Pareto": "Pareto",
@@ -127,8 +136,10 @@ _BEST = {
 
 
 def best_table(rows: list[dict[str, str]]) -> Table:
-    """Return the report's rows of the best individuals as a table for a terminal."""
-    short = [{name: row[long] for name, long in _BEST.items()} for row in rows]
+    """Return the report's rows of the best individuals as a table for a terminal, without the
+    columns in which nothing stands."""
+    used = {name: long for name, long in _BEST.items() if any(row[long] for row in rows)}
+    short = [{name: row[long] for name, long in used.items()} for row in rows]
     return table(short, left=("change",))
 
 

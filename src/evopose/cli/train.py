@@ -3,6 +3,7 @@
 import shlex
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from evopose.cli.options import (
     print_json,
     say,
     stop_on_ctrl_c,
+    tensorboard_option,
 )
 from evopose.errors import ConfigError
 
@@ -64,6 +66,7 @@ def train(
     device: str = device_option(_MACHINE),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16.", rich_help_panel=_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
+    tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Train MODEL fully on DATA; the model file it writes explains itself.
 
@@ -79,8 +82,11 @@ def train(
     from evopose.search.overrides import parse_size
     from evopose.search.session import versions
     from evopose.training.compute import resolve_compute
+    from evopose.training.event_files import EventFiles, require_tensorboard
     from evopose.training.session import train_network
 
+    if tensorboard:
+        require_tensorboard()
     screen = console(as_json)
     on_data = DataDisplay(screen)
     config = _config(
@@ -118,7 +124,14 @@ def train(
         f"{len(splits.val.trainable):,} to validate",
     )
     say(screen, f"folder: {folder}", exact=True)
-    with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show, errors_of(folder):
+    board = EventFiles(folder / "tensorboard") if tensorboard else nullcontext()
+    with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show, errors_of(folder), board as files:
+
+        def tell(event: dict[str, Any]) -> None:
+            if files is not None and event.get("kind") == "epoch":
+                files.epoch("train", event)
+            show(event)
+
         trained = train_network(
             net,
             splits,
@@ -128,7 +141,7 @@ def train(
             provenance={"model": model, "recipe": recipe, "versions": versions()},
             resume=resume,
             on_data=on_data,
-            on_progress=show,
+            on_progress=tell,
             should_stop=stop,
         )
     outcome = trained.outcome

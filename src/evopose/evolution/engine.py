@@ -112,11 +112,14 @@ def remembering(store: Store, stopwatch: Stopwatch | None) -> Stopwatch | None:
     return Stopwatch(device=stopwatch.device, measure=measure)
 
 
-def ending_of(config: EvolutionConfig, best: Sequence[float], seconds: float) -> Ending | None:
+def ending_of(
+    config: EvolutionConfig, best: Sequence[float], seconds: float, newest: int
+) -> Ending | None:
     """Return why a search ends after its last generation, if it does.
 
     `best` holds the best fitness found up to each generation, the ancestor's first; `seconds` is
-    the time spent.
+    the time spent; `newest` the last generation that has someone in the Pareto set: a search for
+    that set loses patience when it stays as it is.
     """
     generation = len(best) - 1
     if config.generations is not None and generation >= config.generations:
@@ -124,6 +127,11 @@ def ending_of(config: EvolutionConfig, best: Sequence[float], seconds: float) ->
     if config.hours is not None and seconds >= config.hours * 3600:
         return Ending(kind="hours", reason="its hours are spent")
     if config.patience is not None and generation >= config.patience:
+        if config.parents_by == "pareto":
+            if generation - newest < config.patience:
+                return None
+            reason = f"the last {config.patience} generations added nobody to the Pareto set"
+            return Ending(kind="patience", reason=reason)
         before = best[-1 - config.patience]
         gain = (before - best[-1]) / before if before else 0.0
         if gain <= config.min_gain:
@@ -206,7 +214,8 @@ class _Search:
             best_fitness=best.fitness,
             clone_fitness=next((one.fitness for one in individuals if one.kind == "clone"), None),
         )
-        return ending_of(config, store.best_by_generation(), store.spent_seconds())
+        newest = max(one.generation for one in store.pareto())
+        return ending_of(config, store.best_by_generation(), store.spent_seconds(), newest)
 
     def propose(self) -> Ending | None:
         """Propose the next generation; return why the search ends if there is none."""

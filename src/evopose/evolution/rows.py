@@ -86,10 +86,10 @@ def winner(db: Database) -> Individual | None:
         "SELECT birth, count(*), avg(fitness) FROM individual "
         "WHERE status = 'done' AND kind = 'repeat' GROUP BY birth"
     )
-    births = rescored({birth: (count, mean) for birth, count, mean in rows})
-    if not leading or leading[0].birth not in births:
+    again = {birth: (count, mean) for birth, count, mean in rows}
+    if not leading or leading[0].birth not in again:
         return leading[0] if leading else None
-    return individuals(db, id=str(births[0]))[0]
+    return individuals(db, id=str(rescored(again)[0]))[0]
 
 
 def best_by_generation(db: Database) -> list[float]:

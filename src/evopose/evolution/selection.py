@@ -50,9 +50,9 @@ def winner(individuals: Iterable[Individual]) -> Individual | None:
     for one in everyone:
         if one.kind == "repeat" and one.status == "done" and one.fitness is not None:
             again[one.birth].append(one.fitness)
-    births = rescored({birth: (len(j), fmean(j)) for birth, j in again.items()})
-    if not ranked or ranked[0].birth not in births:
+    if not ranked or ranked[0].birth not in again:
         return ranked[0] if ranked else None
+    births = rescored({birth: (len(j), fmean(j)) for birth, j in again.items()})
     return next(one for one in ranked if one.birth == births[0])
 
 

@@ -80,6 +80,7 @@ def small() -> SearchConfig:
             hours=8.0,
             patience=3,
             min_gain=0.002,
+            rescore=3,
             fitness=Fitness(target_parameters=3e5),
         ),
         ancestor_training=ancestor,
@@ -91,7 +92,7 @@ def demo() -> SearchConfig:
     """Return `small`, cut to minutes on two cores: 3 generations of 7 children, few epochs; on a
     slower machine it ends with what eight minutes gave."""
     config = small()
-    evolution = replace(config.evolution, generations=3, hours=8 / 60, patience=None)
+    evolution = replace(config.evolution, generations=3, hours=8 / 60, patience=None, rescore=2)
     return replace(
         config,
         recipe="demo",

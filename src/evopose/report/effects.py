@@ -1,9 +1,10 @@
 """What each kind of mutation did to its children's fitness."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 from evopose.evolution.individual import Individual
 from evopose.genotype import GENES
@@ -53,17 +54,31 @@ def mutation_effects(facts: SearchFacts) -> tuple[Effect, ...]:
     for one in facts.individuals:
         if one.kind == "mutant" and one.changes:
             children[mutation_kind(one)].append(one)
+    return tuple(_effect(kind, children[kind], facts) for kind in kind_order(children))
+
+
+def kind_order(kinds: Iterable[str]) -> list[str]:
+    """Return kinds of mutations in the usual order of genes; other genes by name, several last."""
     order = [f"{gene} {way}" for gene in GENES for way in ("up", "down")]
-    kinds = sorted(children, key=lambda kind: order.index(kind) if kind in order else len(order))
-    return tuple(_effect(kind, children[kind], facts) for kind in kinds)
+    places = {kind: place for place, kind in enumerate(order)}
+    return sorted(kinds, key=lambda kind: (kind == SEVERAL, places.get(kind, len(order)), kind))
 
 
 def mutation_kind(one: Individual) -> str:
-    """Return "GENE up" or "GENE down" for one changed gene, `SEVERAL` for more."""
+    """Return "GENE up" or "GENE down" for one changed gene, `SEVERAL` for more.
+
+    A gene whose values have no order, a name say, is its own kind.
+    """
     if len(one.changes) != 1:
         return SEVERAL
     (change,) = one.changes
-    return f"{change.gene} {'up' if change.after > change.before else 'down'}"
+    before: Any = change.before
+    after: Any = change.after
+    ordered = isinstance(before, int | float) and isinstance(after, int | float)
+    ordered |= isinstance(before, tuple | list) and isinstance(after, tuple | list)
+    if not ordered or isinstance(before, bool):
+        return str(change.gene)
+    return f"{change.gene} {'up' if after > before else 'down'}"
 
 
 def _effect(kind: str, members: Sequence[Individual], facts: SearchFacts) -> Effect:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from evopose.evolution.individual import Individual
-from evopose.evolution.selection import best, pareto_front
+from evopose.evolution.individual import Attempt, Individual
+from evopose.evolution.selection import best, pareto_front, winner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +63,10 @@ class SearchFacts:
     """From the first proposal to the last result."""
     overhead: Mapping[str, float] = field(default_factory=dict)
     """What `evopose.evolution.accounting.overhead` says."""
+    attempts: tuple[Attempt, ...] = ()
+    """All tries at training an individual, in the order in which they began."""
+    sessions: tuple[Mapping[str, Any], ...] = ()
+    """Who worked on the run and when (see `Store.sessions`)."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration, for whoever wants to know exactly."""
 
@@ -78,25 +82,32 @@ class SearchFacts:
 
     @cached_property
     def pareto_ids(self) -> frozenset[str]:
-        """Ids of those that none equals or beats in loss, parameters and multiply-adds alike."""
+        """Ids of those that none equals or beats in error, parameters and cost alike."""
         return frozenset(one.id for one in pareto_front(self.individuals))
 
     @property
+    def error_name(self) -> str:
+        """What the fitness makes small, in words."""
+        fitness = self.config.get("evolution", {}).get("fitness", {})
+        return "1 - mean OKS" if fitness.get("error") == "oks" else "loss"
+
+    @cached_property
     def winner(self) -> Individual | None:
-        """The individual of lowest fitness, or None while none is finished."""
-        return self.ranked[0] if self.ranked else None
+        """Who wins (see `selection.winner`), or None while none is finished."""
+        return winner(self.individuals)
 
     @cached_property
     def failures(self) -> tuple[Individual, ...]:
-        """What failed, in the order of birth."""
-        return tuple(one for one in self.individuals if is_failed(one))
+        """What failed, in the order of birth; repeats have a table of their own."""
+        return tuple(o for o in self.individuals if is_failed(o) and o.kind != "repeat")
 
     @cached_property
     def generations(self) -> tuple[Generation, ...]:
         """Every generation in numbers, in order."""
         groups: dict[int, list[Individual]] = defaultdict(list)
         for one in self.individuals:
-            groups[one.generation].append(one)
+            if one.kind != "repeat":
+                groups[one.generation].append(one)
         found: list[Generation] = []
         for number in sorted(groups):
             before = found[-1].best_so_far if found else None
@@ -144,6 +155,17 @@ def transfer_of(one: Individual) -> Mapping[str, Any]:
 def mean_oks_of(one: Individual) -> float | None:
     """Return the mean OKS on the persons that measured the fitness, where it was measured."""
     return one.result.get("mean_oks")
+
+
+def latency_of(one: Individual) -> float | None:
+    """Return the milliseconds that one crop takes, where they were measured."""
+    found: float | None = getattr(one, "latency_ms", None)
+    return found
+
+
+def start_loss_of(one: Individual) -> float | None:
+    """Return the validation loss right after inheriting, before any training, where it is known."""
+    return one.result.get("start_loss")
 
 
 def _generation(

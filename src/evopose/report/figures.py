@@ -88,55 +88,56 @@ def _spread(individuals: Sequence[Individual]) -> list[float]:
 
 
 def trade_off_figure(facts: SearchFacts) -> Figure:
-    """Return loss against parameters (logarithmic) with the Pareto set and the winner."""
+    """Return error against parameters (logarithmic) with the Pareto set and the winner."""
     front = [one for one in facts.ranked if one.id in facts.pareto_ids]
     others = [one for one in facts.ranked if one.id not in facts.pareto_ids]
     shown = thin(others, MOST_DOTS) if others else []
     edge = _lower_edge(front)
     data = [
-        _losses("other individuals", shown, {"color": CHILD, "size": 6, "opacity": 0.6}),
+        _errors("other individuals", shown, {"color": CHILD, "size": 6, "opacity": 0.6}),
         {
             "type": "scatter",
             "mode": "lines",
             "x": [one.num_parameters for one in edge],
-            "y": [one.loss for one in edge],
+            "y": [one.error for one in edge],
             "line": {"color": PARETO, "width": 1.5, "shape": "hv"},
             "hoverinfo": "skip",
             "showlegend": False,
         },
-        _losses(
+        _errors(
             "Pareto set", front, {"color": PARETO, "size": 9, "line": {"color": "#fff", "width": 1}}
         ),
-        _losses(
-            "winner (lowest J)",
-            facts.ranked[:1],
+        _errors(
+            "winner",
+            [facts.winner] if facts.winner else [],
             {"color": WINNER, "symbol": "star", "size": 15, "line": {"color": "#fff", "width": 1}},
         ),
     ]
-    losses = [one.loss for one in (*shown, *front) if one.loss is not None]
+    errors = [one.error for one in (*shown, *front) if one.error is not None]
     x_axis = {
         "title": titled("parameters (logarithmic)"),
         "type": "log",
         "tickformat": "~s",
         "nticks": 8,
     }
-    y_axis = {"title": titled("loss on the fitness persons"), "range": clear_range(losses)}
+    named = f"{facts.error_name} on the fitness persons"
+    y_axis = {"title": titled(named), "range": clear_range(errors)}
     return {"data": data, "layout": layout(430, x_axis, y_axis)}
 
 
-def _losses(name: str, members: Sequence[Individual], marker: dict[str, Any]) -> dict[str, Any]:
+def _errors(name: str, members: Sequence[Individual], marker: dict[str, Any]) -> dict[str, Any]:
     shown = dots(name, [one.num_parameters for one in members], members, marker)
-    return shown | {"y": [one.loss for one in members]}
+    return shown | {"y": [one.error for one in members]}
 
 
 def _lower_edge(front: Sequence[Individual]) -> list[Individual]:
-    """Return those of the Pareto set that none beats in loss and parameters, by parameters.
+    """Return those of the Pareto set that none beats in error and parameters, by parameters.
 
     Multiply-adds alone keep the others in the set, so a line through all would zigzag.
     """
     edge: list[Individual] = []
-    for one in sorted(front, key=lambda o: (o.num_parameters, o.loss)):
-        if not edge or (one.loss or 0) < (edge[-1].loss or 0):
+    for one in sorted(front, key=lambda o: (o.num_parameters, o.error)):
+        if not edge or (one.error or 0) < (edge[-1].error or 0):
             edge.append(one)
     return edge
 

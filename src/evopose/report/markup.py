@@ -12,11 +12,15 @@ BUTTONS = ("zoom2d", "pan2d", "resetScale2d", "toImage")
 NUMERIC = frozenset(
     {"rank", "J", "loss", "mean OKS", "parameters", "multiply-adds", "generation", "parent",
      "finished", "failed", "median change from parent", "median change from clone",
-     "better than clone", "parameters inherited", "began with parent's function", "count"}
+     "better than clone", "parameters inherited", "began with parent's function", "count",
+     "latency", "children", "least inherited", "parent's loss", "loss at start", "loss at end",
+     "J of the search", "J of the repeats", "mean of the repeats", "their deviation"}
 )  # fmt: skip
 """Headings whose columns are aligned to the right."""
 
 
+IDS = frozenset({"id", "parent"})
+"""Headings whose cells name an individual: buttons that tell its details."""
 PROSE = frozenset({"reason", "individuals"})
 """Headings whose columns may break their lines."""
 
@@ -26,11 +30,14 @@ class Figures:
 
     def __init__(self) -> None:
         self.count = 0
+        self.named: set[str] = set()
+        """Ids of the individuals that the figures so far show."""
 
     def html(self, figure: Figure, label: str) -> str:
         import plotly.io  # here: tables and summaries must not wait for it
 
         self.count += 1
+        self.named |= {name for trace in figure["data"] for name in trace.get("customdata", ())}
         text = plotly.io.to_html(
             figure,
             include_plotlyjs=self.count == 1,
@@ -51,7 +58,10 @@ def table_html(rows: Sequence[Row], first: str = "") -> str:
     heads = "".join(f"<th{kinds[name]}>{escape(name)}</th>" for name in names)
     body = []
     for index, row in enumerate(rows):
-        cells = "".join(f"<td{kinds[name]}>{escape(row[name])}</td>" for name in names)
+        cells = "".join(
+            f"<td{kinds[name]}>{pick(row[name]) if name in IDS else escape(row[name])}</td>"
+            for name in names
+        )
         body.append(
             f'<tr class="{first}">{cells}</tr>' if first and not index else f"<tr>{cells}</tr>"
         )
@@ -59,6 +69,12 @@ def table_html(rows: Sequence[Row], first: str = "") -> str:
         f'<div class="scroll wide"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
+
+
+def pick(name: str) -> str:
+    """Return an individual's id as a button that tells its details."""
+    said = escape(name)
+    return f'<button type="button" class="pick" data-id="{said}">{said}</button>' if name else ""
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from evopose.evolution.individual import Individual
 from evopose.report.facts import fitness_of, is_finished, mean_oks_of
-from evopose.report.tables import changes_text
+from evopose.report.tables import changes_text, latency_text
 from evopose.report.text import count, number
 
 Figure = dict[str, Any]
@@ -60,6 +60,7 @@ def hover(one: Individual) -> str:
         "mean OKS": number(mean_oks_of(one), 3),
         "parameters": count(one.num_parameters),
         "multiply-adds": count(one.num_macs),
+        "latency": latency_text(one),
     }
     lines = [
         f"<b>{one.id}</b> · {one.kind} of generation {one.generation}",
@@ -132,5 +133,6 @@ def dots(
         "y": [one.fitness for one in individuals],
         "marker": marker,
         "text": [hover(one) for one in individuals],
+        "customdata": [one.id for one in individuals],
         "hovertemplate": "%{text}<extra></extra>",
     }

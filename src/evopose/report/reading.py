@@ -24,11 +24,11 @@ def read_facts(run: Path) -> SearchFacts:
 
     Raises: RunError if there is no run, or its configuration is damaged.
     """
-    config = _read_config(run)
+    config = read_config(run)
     with Store.read(run) as store:
         meta = store.meta
         individuals = store.individuals()
-        sessions, events = store.sessions(), store.events()
+        sessions, events, attempts = store.sessions(), store.events(), store.attempts()
         time = overhead(store)
     state, reason = state_of(sessions, events, host=socket.gethostname())
     return SearchFacts(
@@ -42,11 +42,17 @@ def read_facts(run: Path) -> SearchFacts:
         seconds=time_spent(individuals, time),
         wall_seconds=time["wall_seconds"] or None,
         overhead=time,
+        attempts=tuple(attempts),
+        sessions=tuple(sessions),
         config=config,
     )
 
 
-def _read_config(run: Path) -> dict[str, Any]:
+def read_config(run: Path) -> dict[str, Any]:
+    """Return what `config.json` of a run holds, {} where there is none.
+
+    Raises: RunError if it is damaged.
+    """
     path = run / "config.json"
     try:
         found: dict[str, Any] = json.loads(path.read_text())
@@ -143,11 +149,18 @@ def _generation(evolution: Json) -> str:
 def _fitness(fitness: Json) -> str:
     if "gamma" not in fitness:
         return ""
-    formula = f"J = loss x ({count(fitness['target_parameters'])} / parameters)^{fitness['gamma']}"
+    error = "(1 - mean OKS)" if fitness.get("error") == "oks" else "loss"
+    formula = (
+        f"J = {error} x ({count(fitness['target_parameters'])} / parameters)^{fitness['gamma']}"
+    )
     if fitness.get("target_macs"):
         formula += f" x ({count(fitness['target_macs'])} / multiply-adds)^{fitness['gamma_macs']}"
+    if fitness.get("target_latency_ms"):
+        formula += f" x ({fitness['target_latency_ms']:g} ms / latency)^{fitness['gamma_latency']}"
     limits = {"parameters": fitness.get("max_parameters"), "multiply-adds": fitness.get("max_macs")}
     said = [f"at most {count(most)} {what}" for what, most in limits.items() if most]
+    if fitness.get("max_latency_ms"):
+        said.append(f"at most {fitness['max_latency_ms']:g} ms")
     return _joined(formula, *said)
 
 

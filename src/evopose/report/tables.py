@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from evopose.evolution.individual import Individual
 from evopose.report.effects import mutation_effects
-from evopose.report.facts import Generation, SearchFacts, mean_oks_of
+from evopose.report.facts import Generation, SearchFacts, latency_of, mean_oks_of
 from evopose.report.text import count, duration, number, percent, plural, signed
 
 Row = dict[str, str]
@@ -15,7 +15,14 @@ NOT_YET = "nothing has finished yet"
 
 
 def best_table(facts: SearchFacts, k: int = 10) -> list[Row]:
-    """Return the `k` individuals of lowest fitness as rows, best first; clones are not ranked."""
+    """Return the `k` individuals of lowest fitness as rows, best first; controls are not ranked."""
+    return ranked_rows(facts.ranked[:k], facts.pareto_ids)
+
+
+def ranked_rows(
+    individuals: Sequence[Individual], pareto_ids: frozenset[str] = frozenset()
+) -> list[Row]:
+    """Return individuals, best first, as rows."""
     return [
         {
             "rank": str(rank),
@@ -25,13 +32,20 @@ def best_table(facts: SearchFacts, k: int = 10) -> list[Row]:
             "mean OKS": number(mean_oks_of(one), 3),
             "parameters": count(one.num_parameters),
             "multiply-adds": count(one.num_macs),
+            "latency": latency_text(one),
             "generation": str(one.generation),
             "parent": one.parent_id or "",
             "change": changes_text(one),
-            "Pareto": "yes" if one.id in facts.pareto_ids else "",
+            "Pareto": "yes" if one.id in pareto_ids else "",
         }
-        for rank, one in enumerate(facts.ranked[:k], 1)
+        for rank, one in enumerate(individuals, 1)
     ]
+
+
+def latency_text(one: Individual) -> str:
+    """Return how long one crop takes; empty where that was not measured."""
+    milliseconds = latency_of(one)
+    return "" if milliseconds is None else f"{number(milliseconds, 3)} ms"
 
 
 def changes_text(one: Individual) -> str:
@@ -84,8 +98,8 @@ def summary_lines(facts: SearchFacts) -> list[str]:
         lines.append(f"best: {winner_text(winner)}")
         lines.append(gain_text(facts))
         lines.append(
-            f"{plural(len(facts.pareto_ids), 'individual')} in the Pareto set of loss and "
-            "parameters"
+            f"{plural(len(facts.pareto_ids), 'individual')} in the Pareto set of "
+            f"{facts.error_name}, parameters and cost"
         )
     if (spent := time_text(facts)) != "":
         lines.append(spent)

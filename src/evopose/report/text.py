@@ -1,6 +1,7 @@
 """Numbers as people read them. A missing number is an empty text, never a made-up one."""
 
 import math
+from collections.abc import Sequence
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -78,3 +79,25 @@ def plural(quantity: int, noun: str, several: str = "") -> str:
     ('1 child', '3 generations', '12,000 runs')
     """
     return f"{quantity:,} {noun if quantity == 1 else several or noun + 's'}"
+
+
+def chart(values: Sequence[float], *, width: int, height: int) -> list[str]:
+    """Return the last `width` values as bars of so many lines, the lowest value an eighth high.
+
+    >>> chart([3.0, 2.0, 1.0, 1.0], width=4, height=1)
+    ['█▄▁▁']
+    >>> chart([], width=4, height=2)
+    ['', '']
+    """
+    shown = [value for value in values if math.isfinite(value)][-width:]
+    low, high = min(shown, default=0.0), max(shown, default=0.0)
+    most = 8 * height
+    span = high - low
+    levels = [1 + round((most - 1) * (v - low) / span) if span else 1 for v in shown]
+    return [
+        "".join(_BLOCKS[min(8, max(0, level - 8 * row))] for level in levels)
+        for row in reversed(range(height))
+    ]
+
+
+_BLOCKS = " ▁▂▃▄▅▆▇█"

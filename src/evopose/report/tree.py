@@ -95,9 +95,9 @@ def _middle_out(names: list[str], weight: dict[str, tuple[int, float]]) -> list[
 
 def choose(facts: SearchFacts, limit: int = MOST_DRAWN) -> tuple[Individual, ...]:
     """Return who is drawn, in the order of birth: everyone if they are few, else the winner's
-    line, the Pareto set and the best, with their lines back to the start."""
+    line, the Pareto set and the best, with their lines back to the start. Never repeats."""
     if len(facts.individuals) <= limit:
-        return facts.individuals
+        return tuple(one for one in facts.individuals if one.kind != "repeat")
     chosen: dict[str, Individual] = {}
     pareto = [one for one in facts.ranked if one.id in facts.pareto_ids]
     for one in (*facts.ranked[:1], *pareto, *facts.ranked):
@@ -211,6 +211,7 @@ def _marks(
         "y": [round(tree.places[one.id][1], 4) for one in individuals],
         "marker": marker,
         "text": [hover(one) for one in individuals],
+        "customdata": [one.id for one in individuals],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": bool(individuals),
     }

@@ -42,7 +42,7 @@ class Estimate:
     """What a search is expected to need."""
 
     trainings: int | None
-    """Ancestor, children and clones; None where no number of generations is set."""
+    """Ancestor, children, clones and repeats; None where no number of generations is set."""
     trainings_per_generation: int
     hours: float | None
     """Of the whole search; None where no number of generations is set and no hours are."""
@@ -162,9 +162,11 @@ def estimate(
     rounds = -(-children // workers)
     generation = rounds * child / 3600
     hours = trainings = None
+    repeats = evolution.rescore * evolution.rescore_seeds
     if evolution.generations is not None:
-        trainings = 1 + evolution.generations * children
-        hours = ancestor / 3600 + evolution.generations * generation
+        trainings = 1 + evolution.generations * children + repeats
+        again = -(-repeats // workers) * child
+        hours = (ancestor + again) / 3600 + evolution.generations * generation
     if evolution.hours is not None:
         hours = min(hours, evolution.hours) if hours is not None else evolution.hours
     height, width = CropSpec(input_hw=config.input_hw, margin=config.crop_margin).stored_hw

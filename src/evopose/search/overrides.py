@@ -9,6 +9,7 @@ from evopose.evolution.fitness import Fitness
 from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
 from evopose.models.modelfile import read_card
 from evopose.search.config import SearchConfig
+from evopose.search.network import run_file
 
 _EVOLUTION = (
     "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",
@@ -38,7 +39,8 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
     `ancestor_epochs` (0: its weights are taken as they are), `batch_size`, `learning_rate` (both
     of all trainings), `transfer`, `scaling_reference` (a number or "none"), `precision`, `space` (a
     `SearchSpace`, a name or a JSON file; its ancestor comes with it), `ancestor` (a `Genotype`, its
-    JSON, a name or a model file), `ancestor_weights` (a model file or "none").
+    JSON, a name, a model file, a run folder or `RUN:ID`), `ancestor_weights` (a model file or
+    "none").
 
     Raises: ConfigError for an unknown option or a value that cannot be used.
     """
@@ -112,20 +114,31 @@ def _ancestor(value: str | Path | Genotype, config: SearchConfig) -> dict[str, A
         return {"ancestor": GENOTYPES[str(value)]}
     if str(value).lstrip().startswith("["):
         return {"ancestor": Genotype.from_json(str(value))}
-    if not Path(value).is_file():
-        raise ConfigError(
-            f"ancestor {str(value)!r} is neither a model file, nor a genotype like "
-            f"[[3,1,2,1],...], nor one of {', '.join(GENOTYPES)}"
-        )
-    card = read_card(value)
+    file = _model_file(str(value))
+    card = read_card(file)
     if card.genotype is None:
         raise ConfigError(f"{value} holds a {card.architecture}, only EvoPose2D can be an ancestor")
     options = {name: card.config[name] for name in asdict(config.network) if name in card.config}
     return {
         "ancestor": card.genotype,
-        "ancestor_weights": str(Path(value).resolve()),
+        "ancestor_weights": str(file.resolve()),
         "network": replace(config.network, **options),
     }
+
+
+def _model_file(value: str) -> Path:
+    """Return the model file that an ancestor's name means: a file, a run's best, or RUN:ID."""
+    folder, _, individual = value.rpartition(":")
+    if Path(value).is_file():
+        return Path(value)
+    if Path(value).is_dir():
+        return run_file(Path(value), None)
+    if Path(folder).is_dir() and folder:
+        return run_file(Path(folder), individual)
+    raise ConfigError(
+        f"ancestor {value!r} is neither a model file, nor a run folder, nor RUN:ID, nor a genotype "
+        f"like [[3,1,2,1],...], nor one of {', '.join(GENOTYPES)}"
+    )
 
 
 def _weights(value: str | Path) -> str | None:

@@ -26,6 +26,7 @@ from evopose.genotype import Genotype
 from evopose.models.evopose2d_plan import plan_complexity
 from evopose.search.config import SearchConfig
 from evopose.search.latency import make_stopwatch
+from evopose.search.logs import search_log
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute, cpu_count
@@ -135,31 +136,34 @@ def search(
 ) -> Ending:
     """Evolve until an end of the configuration is reached, and return which.
 
-    Checkpoints of individuals that are done are deleted; those of failed ones may tell why.
+    Checkpoints of individuals that are done are deleted; those of failed ones may tell why. Events
+    are logged (see `search_log`), then told to `on_event`.
     """
     work = store.folder / "work"
 
     def pass_on(event: Event) -> None:
         if event["kind"] == "done":
             shutil.rmtree(work / event["id"], ignore_errors=True)
+        log(event)
         on_event(event)
 
     for one in store.individuals(status="done"):
         shutil.rmtree(work / one.id, ignore_errors=True)
     executor = make_executor(workers)
     try:
-        return run_search(
-            store,
-            config.space,
-            config.evolution,
-            measure=make_measure(config, len(data.skeleton)),
-            make_job=make_jobs(config, data, workers),
-            executor=executor,
-            ancestor=config.ancestor,
-            stopwatch=stopwatch_of(config, workers, num_keypoints=len(data.skeleton)),
-            on_event=pass_on,
-            should_stop=should_stop,
-        )
+        with search_log(store.folder, slots=executor.slots) as log:
+            return run_search(
+                store,
+                config.space,
+                config.evolution,
+                measure=make_measure(config, len(data.skeleton)),
+                make_job=make_jobs(config, data, workers),
+                executor=executor,
+                ancestor=config.ancestor,
+                stopwatch=stopwatch_of(config, workers, num_keypoints=len(data.skeleton)),
+                on_event=pass_on,
+                should_stop=should_stop,
+            )
     finally:
         executor.close()
         with suppress(OSError):  # not empty: what was interrupted goes on from there

@@ -66,10 +66,16 @@ class WinnerView:
     sheet: NDArray[np.uint8]
     """(H, W, 3) RGB: persons with the winner's keypoints, every so many of the split, none chosen
     by hand."""
+    worst: NDArray[np.uint8] | None
+    """(H, W, 3) RGB: the persons with the lowest OKS, the worst first: what was labelled, and
+    beside it what the winner sees. None where nobody has a labelled keypoint."""
 
 
-def look(model: Path, data: TrainData, compute: Compute, *, count: int = 24) -> WinnerView:
-    """Return what the network in `model` sees on `data`, drawn on `count` persons.
+def look(
+    model: Path, data: TrainData, compute: Compute, *, count: int = 24, worst: int = 12
+) -> WinnerView:
+    """Return what the network in `model` sees on `data`, drawn on `count` persons spread evenly
+    over it and on the `worst` with the lowest OKS.
 
     Raises: DataError if the crops are of another size or skeleton than the network's.
     """
@@ -90,21 +96,64 @@ def look(model: Path, data: TrainData, compute: Compute, *, count: int = 24) -> 
         batch_size=32,
         fabric=fabric,
     )
-    return WinnerView(mean_oks=found.mean_oks, persons=len(data), sheet=_sheet(data, found, count))
+    return WinnerView(
+        mean_oks=found.mean_oks,
+        persons=len(data),
+        sheet=_sheet(data, found, count),
+        worst=_worst_sheet(data, found, worst),
+    )
 
 
 def _sheet(data: TrainData, found: Validation, count: int) -> NDArray[np.uint8]:
     """Return persons spread evenly over the split, with predictions and their OKS."""
     chosen = np.unique(np.linspace(0, len(data) - 1, min(count, len(data))).round().astype(int))
+    tiles = [_predicted(data, found, place) for place in chosen]
+    captions = [f"OKS {found.oks[place]:.2f}" for place in chosen]
+    return contact_sheet(tiles, columns=8, captions=captions, cell_hw=_hw(tiles[0]))
+
+
+def _worst_sheet(data: TrainData, found: Validation, count: int) -> NDArray[np.uint8] | None:
+    """Return the persons with the lowest OKS; those with nothing labelled have none."""
+    scored = np.flatnonzero(np.isfinite(found.oks))
+    chosen = scored[np.argsort(found.oks[scored], kind="stable")][:count]
+    if not len(chosen):
+        return None
+    tiles, captions = [], []
+    for place in chosen:
+        labelled, predicted = _labelled(data, place), _predicted(data, found, place)
+        between = np.full((len(labelled), 3, 3), 255, np.uint8)
+        tiles.append(np.concatenate([labelled, between, predicted], axis=1))
+        captions.append(f"OKS {found.oks[place]:.2f}, annotation {_annotation(data, place)}")
+    return contact_sheet(tiles, columns=4, captions=captions, cell_hw=_hw(tiles[0]))
+
+
+def _predicted(data: TrainData, found: Validation, place: int) -> NDArray[np.uint8]:
+    pose = np.column_stack([found.xy_crop[place], found.scores[place]])
+    return _drawn(data, place, pose, threshold=0.1)
+
+
+def _labelled(data: TrainData, place: int) -> NDArray[np.uint8]:
+    pose = data.cache.keypoints[data.indices[place]].astype(np.float64)
+    pose[:, :2] -= data.cache.spec.offset_hw[::-1]
+    return _drawn(data, place, pose, threshold=0.0)
+
+
+def _annotation(data: TrainData, place: int) -> int:
+    return int(data.cache.ids[data.indices[place]])
+
+
+def _drawn(
+    data: TrainData, place: int, pose: NDArray[np.float64], *, threshold: float
+) -> NDArray[np.uint8]:
+    """Return a person's crop, enlarged, with a pose (K, 3) in crop pixels on it."""
     spec = data.cache.spec
     (top, left), (height, width) = spec.offset_hw, spec.input_hw
     zoom = max(1, round(192 / height))
-    tiles, captions = [], []
-    for place in chosen:
-        crop = data.cache.images[data.indices[place]][top : top + height, left : left + width]
-        large = crop.repeat(zoom, axis=0).repeat(zoom, axis=1)
-        xy = (found.xy_crop[place] + 0.5) * zoom - 0.5
-        pose = np.column_stack([xy, found.scores[place]])
-        tiles.append(draw_pose(large, pose, data.cache.skeleton, threshold=0.1))
-        captions.append(f"OKS {found.oks[place]:.2f}")
-    return contact_sheet(tiles, columns=8, captions=captions, cell_hw=(height * zoom, width * zoom))
+    crop = data.cache.images[data.indices[place]][top : top + height, left : left + width]
+    large = crop.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    enlarged = np.column_stack([(pose[:, :2] + 0.5) * zoom - 0.5, pose[:, 2]])
+    return draw_pose(large, enlarged, data.cache.skeleton, threshold=threshold)
+
+
+def _hw(tile: NDArray[np.uint8]) -> tuple[int, int]:
+    return tile.shape[0], tile.shape[1]
