@@ -18,7 +18,7 @@ from evopose.search.config import SearchConfig
 from evopose.search.overrides import override
 
 DATA = "a" * 64
-SAMPLES = {"ancestor": 400, "mutant": 100, "clone": 100}
+SAMPLES = {"ancestor": 400, "mutant": 100, "clone": 100, "repeat": 100}
 """Samples that a training processes, by kind."""
 
 

@@ -14,7 +14,9 @@ METHOD = (
     "trained, added up in the order of finishing. The backward pass costs about twice the forward "
     "one: a constant factor, left out for all alike. So are validation and start-up. What trained "
     "the weights that an ancestor began with is not counted.",
-    "Curves are the best so far, averaged over the runs of an arm as far as all of them reached. "
+    "The best so far is the lowest J (or loss, or the highest OKS) that an individual got when it "
+    "was trained in the search, luck included; what its repeats with other seeds got is left out "
+    "here. Curves are averaged over the runs of an arm as far as all of them reached. "
     "Bands and brackets are 95 % percentile bootstrap intervals over runs: 10,000 resamples, "
     "drawn with a fixed seed.",
     "Of few runs such an interval is too narrow: of three it is never wider than from the lowest "

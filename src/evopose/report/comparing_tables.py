@@ -127,7 +127,7 @@ def runs_table(comparison: Comparison) -> list[Row]:
             "cost": cost_text(run.trace.search_cost),
             "controls' cost": cost_text(run.trace.control_cost) if run.trace.control_cost else "",
             f"best {measure.name}": _best_text(run, measure),
-            "winner": run.trace.leaders[-1].individual.id if run.trace.leaders else "",
+            "individual": run.trace.leaders[-1].individual.id if run.trace.leaders else "",
             **_sizes([step.individual for step in run.trace.leaders[-1:]], measure),
         }
         for arm in comparison.arms
