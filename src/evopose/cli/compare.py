@@ -64,18 +64,16 @@ def _tell(found: "Comparison") -> None:
 
     screen = console(False)
     say(screen, budget_text(found))
-    screen.print(table(short_columns(arms_table(found)), left=("arm",)))
+    screen.print(table(short_table(arms_table(found)), left=("arm",)))
     for text in (*sentences(found), *reach_texts(found), *caveats(found)):
         say(screen, f"- {text}")
 
 
-def short_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return rows without empty columns, their headings short enough for a terminal."""
+def short_table(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return of the table of arms what fits a terminal: sentences tell the rest."""
     short = {"parameters": "params", "multiply-adds": "MACs", "mean OKS": "OKS"}
-    return [
-        {short.get(name, name): row[name] for name in row if any(other[name] for other in rows)}
-        for row in rows
-    ]
+    kept = [name for name in rows[0] if name in ("arm", "runs", *short) or "at equal" in name]
+    return [{short.get(name, name): row[name] for name in kept} for row in rows]
 
 
 def _label(text: str) -> tuple[str, Path]:

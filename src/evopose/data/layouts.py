@@ -185,14 +185,15 @@ def _further(
 def _synthetic(argument: str, seed: int, on_progress: Progress | None) -> Path:
     """Return the folder of that many synthetic people, drawn if they are not there yet.
 
-    The folder's name holds a digest of the code that draws, so other code draws other folders.
+    The folder's name holds a digest of the code and data that draw, so others draw other folders.
     """
     from evopose.data import synthetic  # only who wants synthetic people pays for the import
 
     if argument and not (argument.isdecimal() and int(argument) > 0):
         raise DataError(f"expected synthetic or synthetic:N, say synthetic:500; got {argument!r}")
     count = int(argument or SYNTHETIC_COUNT)
-    code = sorted(Path(str(synthetic.__file__)).parent.glob("*.py"))
+    package = Path(str(synthetic.__file__)).parent
+    code = sorted([*package.glob("*.py"), *package.glob("*.npz")])
     version = hashlib.sha256(b"".join(f.read_bytes() for f in code)).hexdigest()[:12]
 
     def draw(folder: Path) -> None:

@@ -14,7 +14,9 @@ METHOD = (
     "trained, added up in the order of finishing. The backward pass costs about twice the forward "
     "one: a constant factor, left out for all alike. So are validation and start-up. What trained "
     "the weights that an ancestor began with is not counted.",
-    "Curves are the best so far, averaged over the runs of an arm as far as all of them reached. "
+    "The best so far is the lowest J (or loss, or the highest OKS) that an individual got when it "
+    "was trained in the search, luck included; what its repeats with other seeds got is left out "
+    "here. Curves are averaged over the runs of an arm as far as all of them reached. "
     "Bands and brackets are 95 % percentile bootstrap intervals over runs: 10,000 resamples, "
     "drawn with a fixed seed.",
     "Of few runs such an interval is too narrow: of three it is never wider than from the lowest "
@@ -99,18 +101,18 @@ def _uncounted(comparison: Comparison) -> Iterator[str]:
     failed = sum(run.trace.failed for run in runs)
     if failed:
         yield (
-            f"{plural(failed, 'individual')} failed. What they cost until then is not known, and "
+            f"{plural(failed, 'individual')} failed: what was spent on failures is not known, and "
             "not counted."
         )
     if uncounted := sum(run.trace.uncounted for run in runs):
         yield (
-            f"{plural(uncounted, 'finished individual')} of an older version do not tell their "
-            "samples, and count as free: costs are too low."
+            f"Samples are not told by {plural(uncounted, 'finished individual')}, made by an older "
+            "version: they count as free, and costs are too low."
         )
     if unmeasured := sum(run.trace.unmeasured for run in runs):
         yield (
-            f"{plural(unmeasured, 'finished individual')} have no {comparison.measure.name}; they "
-            "cost, and cannot be the best."
+            f"{comparison.measure.name} is not told by {plural(unmeasured, 'individual')} that "
+            "finished: they cost, and cannot be the best."
         )
     if controls := sum(run.trace.control_cost for run in runs):
         how = "counted among" if comparison.count_controls else "not counted in"
@@ -128,4 +130,4 @@ def _machines(comparison: Comparison) -> Iterator[str]:
             f"move results: {' | '.join(sorted(text or 'unknown' for text in made))}."
         )
     elif text := next(iter(made), ""):
-        yield f"All runs were made on one kind of device: {text}."
+        yield f"All runs were made on one kind of machine: {text}."

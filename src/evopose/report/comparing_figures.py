@@ -1,6 +1,7 @@
 """The figures of a comparison as Plotly's own JSON."""
 
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,12 @@ def curves_figure(comparison: Comparison) -> Figure:
         data += _arm(arm, colour_of(place), comparison.measure)
     budget = comparison.budget
     line = {"color": "#64748b", "width": 1.2, "dash": "dot"}
-    more: dict[str, Any] = {}
+    legend = {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "traceorder": "grouped"}
+    more: dict[str, Any] = {"legend": legend}
     if budget is not None:
         edge = {"x0": budget, "x1": budget, "y0": 0, "y1": 1, "yref": "paper"}
         text = {"x": budget, "y": 0.99, "yref": "paper", "text": "equal cost", "xanchor": "right"}
-        more = {
+        more |= {
             "shapes": [{"type": "line", "line": line, **edge}],
             "annotations": [{"showarrow": False, "font": {"size": 12, "color": "#64748b"}, **text}],
         }
@@ -51,30 +53,32 @@ def _arm(arm: Arm, colour: str, measure: Measure) -> Iterator[dict[str, Any]]:
     if (found := arm.band) is not None and len(found.costs):
         yield from (together | trace for trace in _band(found, colour, measure))
         line = {"color": colour, "width": 3, "shape": "hv"}
-        yield together | _mean(found, f"{arm.name} ({found.n})", line, measure)
+        yield together | _mean(found, f"{escape(arm.name)} ({found.n})", line, measure)
     if (clones := arm.clones) is not None and len(clones.costs):
         line = {"color": colour, "width": 1.8, "shape": "hv", "dash": "dash"}
-        yield together | _mean(clones, f"{arm.name}: best clone ({clones.n})", line, measure)
+        yield together | _mean(
+            clones, f"{escape(arm.name)}: best clone ({clones.n})", line, measure
+        )
 
 
 def _run(run: ComparedRun, colour: str, measure: Measure) -> dict[str, Any]:
-    curve = run.trace.curve
+    curve, name = run.trace.curve, escape(run.name)
     assert curve is not None
     hints = [
-        f"{run.name}, seed {seed_text(run)}<br>{step.individual.id}: {measure.name} "
+        f"{name}, seed {seed_text(run)}<br>{step.individual.id}: {measure.name} "
         f"{number(measure.value(step.individual))} after {cost_text(step.cost)}"
         for step in run.trace.leaders
     ]
     return {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": run.name,
+        "name": name,
         "x": _rounded(curve.costs),
         "y": _rounded(measure.sign * curve.values),
         "line": {"color": colour, "width": 1, "shape": "hv"},
         "marker": {"color": colour, "size": [4] * len(hints) + [0]},
         "opacity": 0.45,
-        "text": [*hints, f"{run.name} stands here"],
+        "text": [*hints, f"{name} stands here"],
         "hovertemplate": "%{text}<extra></extra>",
         "showlegend": False,
     }
@@ -125,7 +129,7 @@ def seeds_figure(comparison: Comparison) -> Figure:
                 "type": "scatter",
                 "mode": "lines+markers",
                 "name": f"seed {text}",
-                "x": names,
+                "x": [escape(name) for name in names],
                 "y": [None if value is None else sign * value for value in values],
                 "line": {"width": 1.2, "color": "#94a3b8"},
                 "marker": {"size": 9, "color": [colour_of(_place(comparison, n)) for n in names]},

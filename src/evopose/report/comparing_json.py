@@ -80,7 +80,7 @@ def _run(run: ComparedRun, comparison: Comparison) -> dict[str, Any]:
             "num_macs": even.num_macs,
             "mean_oks": even.result.get("mean_oks"),
         },
-        "winner": last and last.id,
+        "best": last and last.id,
     }
 
 

@@ -5,6 +5,7 @@ import io
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from evopose.report.comparing_facts import Arm, Comparison
 from evopose.report.comparing_figures import COST_TITLE, colour_of
@@ -30,9 +31,10 @@ def still_picture(comparison: Comparison, kind: str) -> bytes:
     axes.grid(color="#e8ecf1")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        axes.legend(frameon=False, fontsize="small")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if axes.get_legend_handles_labels()[0]:
+        columns = 2 if len(comparison.arms) > 1 else 1
+        figure.legend(loc="outside upper left", frameon=False, fontsize="small", ncols=columns)
     file = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "evopose", "svg.fonttype": "path"}):
         metadata = {"Date": None} if kind == "svg" else {"Software": None}

@@ -87,11 +87,10 @@ def arms_table(comparison: Comparison) -> list[Row]:
                 "runs": _used_text(arm),
                 f"{measure.name} at equal cost": estimate_text(comparison.final(arm), measure),
                 f"against {reference.name}": change_text(pair.difference, measure) if pair else "",
-                "better in": f"{pair.wins} of {pair.difference.n}" if pair and pair.paired else "",
                 "cost to be as good": "1"
                 if arm is reference
                 else ratio_text(reaches.get(arm.name)),
-                **_sizes(winners),
+                **_sizes(winners, measure),
             }
         )
     return rows
@@ -102,14 +101,16 @@ def _used_text(arm: Arm) -> str:
     return f"{len(arm.used)}{f' (and {idle} without a result)' if idle else ''}"
 
 
-def _sizes(winners: Sequence[Individual]) -> Row:
-    """Return means over the winners of an arm."""
-    oks = [value for one in winners if (value := mean_oks_of(one)) is not None]
-    return {
+def _sizes(winners: Sequence[Individual], measure: Measure) -> Row:
+    """Return means over the best individuals; no second time what is compared."""
+    sizes = {
         "parameters": count(fmean(o.num_parameters for o in winners)) if winners else "",
         "multiply-adds": count(fmean(o.num_macs for o in winners)) if winners else "",
-        "mean OKS": number(fmean(oks), 3) if oks else "",
     }
+    if measure.value is mean_oks_of:
+        return sizes
+    oks = [value for one in winners if (value := mean_oks_of(one)) is not None]
+    return sizes | {"mean OKS": number(fmean(oks), 3) if oks else ""}
 
 
 def runs_table(comparison: Comparison) -> list[Row]:
@@ -126,8 +127,8 @@ def runs_table(comparison: Comparison) -> list[Row]:
             "cost": cost_text(run.trace.search_cost),
             "controls' cost": cost_text(run.trace.control_cost) if run.trace.control_cost else "",
             f"best {measure.name}": _best_text(run, measure),
-            "winner": run.trace.leaders[-1].individual.id if run.trace.leaders else "",
-            **_sizes([step.individual for step in run.trace.leaders[-1:]]),
+            "individual": run.trace.leaders[-1].individual.id if run.trace.leaders else "",
+            **_sizes([step.individual for step in run.trace.leaders[-1:]], measure),
         }
         for arm in comparison.arms
         for run in arm.runs
@@ -153,29 +154,38 @@ def sentences(comparison: Comparison) -> list[str]:
 def pair_text(pair: Pair, measure: Measure) -> str:
     """Return what can be told of a pair of arms."""
     found, name = pair.difference, measure.name
-    seeds = f"{plural(found.n, 'seed')}" if pair.paired else f"{found.n} or more seeds an arm"
-    shown = f"{name} of {pair.second} minus that of {pair.first}: {change_text(found, measure)}"
+    seeds = plural(found.n, "seed") if pair.paired else f"{found.n} or more runs an arm"
+    shown = f"{pair.second} minus {pair.first}: {change_text(found, measure)}"
     if found.low is None or found.high is None:
-        few = plural(found.n, "seed") if pair.paired else f"{plural(found.n, 'run')} of an arm"
-        return f"{shown}; {few} give no interval, so nothing can be told from this difference."
+        few = plural(found.n, "seed" if pair.paired else "run")
+        return (
+            f"Nothing can be told of {pair.first} and {pair.second} from {few}, too few for an "
+            f"interval ({name} of {shown})."
+        )
     if found.low <= 0 <= found.high:
-        return f"No difference between {pair.first} and {pair.second} can be told from these " + (
-            f"{seeds}: {_inside(shown, pair)}."
+        won = f"; better in {pair.wins} of {found.n}" if pair.paired else ""
+        return (
+            f"No difference between {pair.first} and {pair.second} can be told from these {seeds} "
+            f"({name} of {shown}{won})."
         )
     better, worse = (pair.second, pair.first) if found.mean < 0 else (pair.first, pair.second)
-    won = pair.wins if found.mean < 0 else pair.losses
-    often = f" (in {won} of {seeds})" if pair.paired else ""
-    said = f"{better} has a {measure.better} {name} than {worse}{often}. {shown}"
+    often = f" in {max(pair.wins, pair.losses)} of {seeds}" if pair.paired else ""
+    said = f"{better} has a {measure.better} {name} than {worse}{often}, by {_amount(found)}"
     if pair.chance is not None and pair.chance <= RARE:
-        return f"{said}; chance alone would set like arms so far apart in {percent(pair.chance)}."
+        return (
+            f"{said}; chance alone sets like arms so far apart in {percent(pair.chance)} of cases."
+        )
     return (
-        f"{said}. That is a hint and no proof: chance alone would set like arms so far apart in "
-        f"{percent(pair.chance)} of such comparisons, however clear the interval looks."
+        f"{said}. A hint, no proof: chance alone sets like arms so far apart in "
+        f"{percent(pair.chance)} of cases."
     )
 
 
-def _inside(shown: str, pair: Pair) -> str:
-    return f"{shown}, better in {pair.wins} of {pair.difference.n}" if pair.paired else shown
+def _amount(found: Estimate) -> str:
+    """Return the size of a difference with its interval, whichever is better."""
+    bounds = sorted(abs(bound) for bound in (found.low, found.high) if bound is not None)
+    texts = [signed(value).removeprefix("+") for value in (abs(found.mean), *bounds)]
+    return f"{texts[0]} [{', '.join(texts[1:])}]"
 
 
 def reach_texts(comparison: Comparison) -> list[str]:
@@ -185,19 +195,18 @@ def reach_texts(comparison: Comparison) -> list[str]:
     for arm in comparison.arms[1:]:
         if (found := comparison.reaches.get(arm.name)) is None:
             continue
-        target = number(comparison.measure.sign * found.target)
-        goal = f"the mean {comparison.measure.name} that {reference.name} had, {target}"
+        value = number(comparison.measure.sign * found.target)
+        goal = f"the average {comparison.measure.name} of {reference.name} at equal cost, {value}"
         if found.cost is None:
-            said = f"{arm.name} never had {goal}, in the cost that all of its runs reached"
+            said = f"{arm.name} never reached {goal}"
+        elif found.ratio is None:
+            said = f"{arm.name} reached {goal}, after {cost_text(found.cost)} multiply-adds"
         else:
-            ratio = ratio_text(found)
-            share = f"{ratio} the cost" if found.ratio is not None else "a share not known"
             said = (
-                f"{arm.name} had {goal}, after {cost_text(found.cost)} multiply-adds, "
-                f"{reference.name} after {cost_text(found.reference_cost)}: {share}"
+                f"{arm.name} reached {goal}, at {ratio_text(found)} the cost "
+                f"({cost_text(found.cost)} against {cost_text(found.reference_cost)})"
             )
-        alone = f"{found.runs} of {plural(len(arm.used), 'run')} came that far alone"
-        texts.append(f"{said} ({alone}).")
+        texts.append(f"{said}; {found.runs} of {plural(len(arm.used), 'run')} did alone.")
     return texts
 
 

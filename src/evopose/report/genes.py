@@ -1,13 +1,15 @@
 """Which genes the search came to like: the share of each value, generation by generation."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
+from itertools import zip_longest
 from typing import Any
 
+from evopose.evolution.individual import Individual
 from evopose.genotype import Genotype
 from evopose.report.facts import SearchFacts
-from evopose.report.plotting import BEST, FONT, INK, MUTED, Figure
+from evopose.report.plotting import BEST, FONT, HOVER_LABEL, INK, MUTED, Figure
 
 COLUMNS = 4
 """Genes beside each other in the figure."""
@@ -38,6 +40,9 @@ class GeneHistory:
         return self.gene if self.stage is None else f"stage {self.stage + 1} {self.gene}"
 
 
+_NETWORK_GENES = tuple(field.name for field in fields(Genotype) if field.name != "stages")
+
+
 def genes_of(genotype: Genotype) -> dict[GeneKey, Any]:
     """Return all genes of a genotype, those of the whole network last."""
     stages = {
@@ -45,11 +50,7 @@ def genes_of(genotype: Genotype) -> dict[GeneKey, Any]:
         for index, stage in enumerate(genotype.stages)
         for field in fields(stage)
     }
-    return stages | {
-        (None, field.name): getattr(genotype, field.name)
-        for field in fields(genotype)
-        if field.name != "stages"
-    }
+    return stages | {(None, name): getattr(genotype, name) for name in _NETWORK_GENES}
 
 
 def gene_names(genotype: Genotype) -> tuple[str, ...]:
@@ -75,13 +76,15 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
     chosen, so what spreads among children is what was selected.
     """
     counts: dict[GeneKey, dict[int, Counter[Any]]] = defaultdict(lambda: defaultdict(Counter))
-    totals: Counter[int] = Counter()
+    children = [one for one in facts.individuals if one.competes]
+    totals = Counter(one.generation for one in children)
     parts: Counter[tuple[int, Any]] = Counter()
-    for one in facts.individuals:
-        if one.competes:
-            totals[one.generation] += 1
-            for part in _parts(one.genotype):
-                parts[one.generation, part] += 1
+    for generation, genotypes in _by_generation(children):
+        for place, stages in enumerate(zip_longest(*(g.stages for g in genotypes))):
+            for stage, number in Counter(stages).items():
+                parts[generation, (place, stage)] += number
+        for names_and_values, number in Counter(map(_network_genes, genotypes)).items():
+            parts[generation, (None, names_and_values)] += number
     for (generation, part), number in parts.items():  # far fewer than individuals times genes
         for key, value in _genes_in(part):
             counts[key][generation][value] += number
@@ -91,18 +94,22 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
     return tuple(sorted(varying, key=lambda h: (h.stage is None, order[h.gene], h.stage or 0)))
 
 
-def _parts(genotype: Genotype) -> Iterator[tuple[int | None, Any]]:
-    """Yield what a genotype consists of: (index, stage), and (None, all other genes)."""
-    yield from enumerate(genotype.stages)
-    if rest := [f.name for f in fields(genotype) if f.name != "stages"]:
-        yield None, tuple((name, getattr(genotype, name)) for name in rest)
+def _by_generation(children: Iterable[Individual]) -> Iterator[tuple[int, list[Genotype]]]:
+    groups: dict[int, list[Genotype]] = defaultdict(list)
+    for one in children:
+        groups[one.generation].append(one.genotype)
+    yield from groups.items()
+
+
+def _network_genes(genotype: Genotype) -> tuple[tuple[str, Any], ...]:
+    return tuple((name, getattr(genotype, name)) for name in _NETWORK_GENES)
 
 
 def _genes_in(part: tuple[int | None, Any]) -> Iterator[tuple[GeneKey, Any]]:
     index, content = part
     if index is None:
         yield from (((None, name), value) for name, value in content)
-    else:
+    elif content is not None:  # a genotype of fewer stages has none here
         yield from (((index, f.name), getattr(content, f.name)) for f in fields(content))
 
 
@@ -144,7 +151,7 @@ def genes_figure(histories: tuple[GeneHistory, ...]) -> Figure:
         "paper_bgcolor": "#ffffff",
         "plot_bgcolor": "#ffffff",
         "margin": {"l": 40, "r": 10, "t": 26, "b": 34},
-        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#cbd5e1"},
+        "hoverlabel": HOVER_LABEL,
         "coloraxis": {
             "cmin": 0,
             "cmax": 1,
