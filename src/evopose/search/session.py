@@ -12,6 +12,7 @@ import torch
 
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
+from evopose.data.merging import Joined
 from evopose.data.splits import fitness_split
 from evopose.errors import ConfigError
 from evopose.evolution.engine import run_search
@@ -49,6 +50,10 @@ class SearchData:
     """A tenth of train's images, on which fitness is measured; nothing trains on them."""
     val: TrainData
     """For reports alone."""
+    options: tuple[str, ...] = ()
+    """What opens the data again, beside its name, as a command line has it."""
+    joined: tuple[Joined, ...] = ()
+    """What further datasets brought."""
 
     @property
     def crops(self) -> dict[str, str]:
@@ -121,7 +126,12 @@ def prepare_data(
         for name, part in parts_of(splits).items()
     }
     return SearchData(
-        source=splits.source, digest=splits.digest, skeleton=splits.train.skeleton, **cut
+        source=splits.source,
+        digest=splits.digest,
+        skeleton=splits.train.skeleton,
+        options=tuple(splits.words),
+        joined=splits.joined,
+        **cut,
     )
 
 
