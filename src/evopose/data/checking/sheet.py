@@ -31,10 +31,11 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
     tiles: list[Image] = []
     captions: list[str] = []
     drawn = _crops(labels)
+    columns = min(COLUMNS, len(drawn))
     for start in range(0, len(drawn), COLUMNS):
         row = drawn[start : start + COLUMNS]
         row += [(np.full((*CELL_HW, 3), 255, np.uint8), np.zeros((len(skeleton), 3)), "")] * (
-            min(len(drawn), COLUMNS) - len(row)
+            columns - len(row)
         )
         tiles += [draw_pose(crop, points, skeleton) for crop, points, _ in row]
         captions += [name for *_, name in row]
@@ -50,7 +51,7 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
     if skeleton.flip_pairs is None:
         rows = "flip pairs unknown, nothing is mirrored"
     title = f"{source}, {labels.split} (blue: left, orange: right, yellow: neither); {rows}"
-    return contact_sheet(tiles, columns=COLUMNS, captions=captions, cell_hw=CELL_HW, title=title)
+    return contact_sheet(tiles, columns=columns, captions=captions, cell_hw=CELL_HW, title=title)
 
 
 def _crops(labels: Labels) -> list[tuple[Image, np.ndarray, str]]:
