@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from evopose.evolution.individual import Individual
-from evopose.genotype import GENES
+from evopose.genotype import NETWORK_GENES, STAGE_GENES, spoken
 from evopose.report.facts import SearchFacts, fitness_of, is_failed, is_finished, transfer_of
 
 SEVERAL = "several genes"
@@ -17,7 +17,7 @@ class Effect:
     """One kind of mutation over all children that it made; lower fitness is better."""
 
     kind: str
-    """The gene and its direction ("filters up"), or `SEVERAL`."""
+    """The gene and its direction ("filters up", "activation"), or `SEVERAL`."""
     finished: int
     failed: int
     from_parent: tuple[float, ...]
@@ -53,17 +53,19 @@ def mutation_effects(facts: SearchFacts) -> tuple[Effect, ...]:
     for one in facts.individuals:
         if one.kind == "mutant" and one.changes:
             children[mutation_kind(one)].append(one)
-    order = [f"{gene} {way}" for gene in GENES for way in ("up", "down")]
+    genes = map(spoken, (*STAGE_GENES, *NETWORK_GENES))
+    order = [f"{gene}{way}" for gene in genes for way in (" up", " down", "")]
     kinds = sorted(children, key=lambda kind: order.index(kind) if kind in order else len(order))
     return tuple(_effect(kind, children[kind], facts) for kind in kinds)
 
 
 def mutation_kind(one: Individual) -> str:
-    """Return "GENE up" or "GENE down" for one changed gene, `SEVERAL` for more."""
+    """Return "GENE up" or "GENE down" for one changed gene (a name's change has no direction),
+    `SEVERAL` for more."""
     if len(one.changes) != 1:
         return SEVERAL
     (change,) = one.changes
-    return f"{change.gene} {'up' if change.after > change.before else 'down'}"
+    return change.kind
 
 
 def _effect(kind: str, members: Sequence[Individual], facts: SearchFacts) -> Effect:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from evopose.drawing import encode_image
 from evopose.evolution.individual import Individual
-from evopose.genotype import GENES
+from evopose.genotype import STAGE_GENES, Genotype, spoken
 from evopose.report.facts import SearchFacts, mean_oks_of
 from evopose.report.figures import effects_figure, progress_figure, trade_off_figure
 from evopose.report.markup import Figures, sentence, table_html
@@ -136,23 +136,37 @@ def _winner(facts: SearchFacts) -> str:
 
 def _genes(one: Individual, ancestor: Individual) -> str:
     """Return the genes as a table, what differs from the ancestor marked."""
-    before = ancestor.genotype.stages
+    new, old = one.genotype, ancestor.genotype
+    genes = [g for g in STAGE_GENES if any(new.gene(i, g) is not None for i in _stages(new))]
     rows = []
-    for index, stage in enumerate(one.genotype.stages):
-        cells = []
-        for gene in GENES:
-            value = getattr(stage, gene)
-            was = getattr(before[index], gene) if index < len(before) else value
-            cells.append(
-                f"<td>{value}</td>" if value == was else f'<td class="changed">{was} → {value}</td>'
-            )
+    for index in _stages(new):
+        before = index if index < len(old.stages) else None
+        cells = [
+            _gene(new.gene(index, g), new.gene(index, g) if before is None else old.gene(index, g))
+            for g in genes
+        ]
         rows.append(f"<tr><td>stage {index + 1}</td>{''.join(cells)}</tr>")
-    heads = "".join(f"<th>{gene}</th>" for gene in ("", *GENES))
+    heads = "".join(f"<th>{spoken(gene)}</th>" for gene in ("", *genes))
+    whole = "".join(
+        f"<tr><td>{spoken(gene)}</td>{_gene(value, old.gene(None, gene))}</tr>"
+        for gene, value in new.network.given.items()
+    )
+    network = whole and f'<div class="scroll genes"><table><tbody>{whole}</tbody></table></div>'
     return (
         f'<div class="scroll genes"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}'
-        f'</tbody></table></div><p class="note">Filters in units of eight channels. '
+        f'</tbody></table></div>{network}<p class="note">Filters in units of eight channels. '
         f"Marked: changed since the ancestor. <code>{escape(one.genotype.to_json())}</code></p>"
     )
+
+
+def _stages(genotype: Genotype) -> range:
+    return range(len(genotype.stages))
+
+
+def _gene(value: object, was: object) -> str:
+    if value == was:
+        return f"<td>{escape(str(value))}</td>"
+    return f'<td class="changed">{escape(str(was))} → {escape(str(value))}</td>'
 
 
 def _lineage(line: Sequence[Individual]) -> str:
