@@ -16,6 +16,8 @@ from evopose.genotype.genes import (
     NETWORK_GENES,
     STAGE_GENES,
     GeneValue,
+    NetworkGenes,
+    Stage,
     rank,
     size_text,
     spoken,
@@ -119,17 +121,11 @@ class SearchSpace:
         """Return why `genotype` is outside this space, or None if it is inside."""
         if len(genotype.stages) != len(self.stages):
             return f"it has {len(genotype.stages)} stages, the space has {len(self.stages)}"
-        for stage, name, gene in self.genes():
-            if (value := genotype.gene(stage, name)) not in gene.values:
-                shown = "no" if value is None else None
-                has = f"{shown} gene {name}" if shown else f"{spoken(name)} {value}"
-                return f"{_place(stage)} has {has}, allowed are {list(gene.values)}"
-        for index, genes in enumerate(self.stages):
-            for name in EXTRA_GENES:
-                if name not in genes and genotype.gene(index, name) is not None:
-                    return f"stage {index + 1} has a gene {name}, which the space does not declare"
-        if unknown := sorted(genotype.network.given.keys() - self.network.keys()):
-            return f"the network has a gene {unknown[0]}, which the space does not declare"
+        for number, (stage, genes) in enumerate(zip(genotype.stages, self.stages, strict=True), 1):
+            if reason := _outside(stage, genes, EXTRA_GENES):
+                return f"stage {number} has {reason}"
+        if reason := _outside(genotype.network, self.network, NETWORK_GENES):
+            return f"the network has {reason}"
         strided = sum(stage.stride == 2 for stage in genotype.stages)
         if self.max_strided_stages is not None and strided > self.max_strided_stages:
             return f"{strided} stages have stride 2, at most {self.max_strided_stages} may"
@@ -167,20 +163,26 @@ class SearchSpace:
         limit = strided if self.max_strided_stages is None else self.max_strided_stages
         return 1 << min(strided, limit)
 
-    def to_json(self, *, indent: int | None = None) -> str:
-        """Return the space as canonical JSON, in lines for people where `indent` is given."""
+    def to_json(self) -> str:
+        """Return the space as canonical JSON."""
+        return json.dumps(self._value(), sort_keys=True)
+
+    def to_text(self) -> str:
+        """Return the space as JSON to edit: a line a gene."""
+        return f"{_lines(self._value())}\n"
+
+    def _value(self) -> dict[str, Any]:
         stages = [{name: _gene_value(g) for name, g in genes.items()} for genes in self.stages]
         value: dict[str, Any] = {
             "name": self.name,
             "ancestor": self.ancestor.to_value(),
-            "stages": stages,
             "max_strided_stages": self.max_strided_stages,
         }
-        if self.network:
-            value["network"] = {name: _gene_value(gene) for name, gene in self.network.items()}
         if self.gene_weights:
             value["gene_weights"] = self.gene_weights
-        return json.dumps(value, sort_keys=True, indent=indent)
+        if self.network:
+            value["network"] = {name: _gene_value(gene) for name, gene in self.network.items()}
+        return value | {"stages": stages}
 
     @classmethod
     def from_json(cls, text: str) -> "SearchSpace":
@@ -213,8 +215,30 @@ class SearchSpace:
             ) from error
 
 
-def _place(stage: int | None) -> str:
-    return "the network" if stage is None else f"stage {stage + 1}"
+def _lines(value: Any, indent: str = "") -> str:
+    """Return JSON with a line an entry of the space, of its network, and of each stage."""
+    keyed = isinstance(value, dict)
+    parts = []
+    for key, one in value.items() if keyed else enumerate(value):
+        inner = key in ("network", "stages") if keyed and not indent else not keyed
+        text = _lines(one, indent + "  ") if inner else json.dumps(one)
+        parts.append(f"{indent}  {json.dumps(key)}: {text}" if keyed else f"{indent}  {text}")
+    first, last = "{}" if keyed else "[]"
+    return f"{first}\n" + ",\n".join(parts) + f"\n{indent}{last}"
+
+
+def _outside(
+    found: Stage | NetworkGenes, genes: dict[str, Gene], optional: tuple[str, ...]
+) -> str | None:
+    """Return which gene of a stage, or of the network, is not as `genes` say; None if all are."""
+    for name, gene in genes.items():
+        if (value := getattr(found, name)) not in gene.values:
+            has = f"no gene {name}" if value is None else f"{spoken(name)} {value}"
+            return f"{has}, allowed are {list(gene.values)}"
+    for name in optional:
+        if name not in genes and getattr(found, name) is not None:
+            return f"a gene {name}, which the space does not declare"
+    return None
 
 
 def _gene_value(gene: Gene) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def _before(arrays: dict[str, Array], head: str) -> tuple[Wide, Wide]:
 
 
 def _activate(plan: Plan, values: Wide) -> Wide:
-    found: Wide = np.array(ACTIVATIONS[plan.head_activation](torch.from_numpy(values)), np.float64)
+    found: Wide = ACTIVATIONS[plan.head_activation](torch.from_numpy(values)).numpy()
     return found
 
 
