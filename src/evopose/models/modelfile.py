@@ -67,7 +67,7 @@ class ModelCard:
         value = {f.name: getattr(self, f.name) for f in fields(self)}
         value |= {
             "format": FORMAT,
-            "genotype": self.genotype and self.genotype.to_list(),
+            "genotype": self.genotype and self.genotype.to_value(),
             "skeleton": self.skeleton.to_json(),
             "codec": asdict(self.codec),
             "input": asdict(self.input),
@@ -87,7 +87,7 @@ class ModelCard:
             spec = value["input"]
             return cls(
                 architecture=value["architecture"],
-                genotype=Genotype.from_list(value["genotype"]) if value["genotype"] else None,
+                genotype=Genotype.from_value(value["genotype"]) if value["genotype"] else None,
                 config=dict(value["config"]),
                 input_hw=(int(value["input_hw"][0]), int(value["input_hw"][1])),
                 skeleton=Skeleton.from_json(value["skeleton"]),
