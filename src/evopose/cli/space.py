@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def space(
     name: str | None = typer.Argument(
         None,
-        metavar="[NAME|FILE.json]",
+        metavar="NAME|FILE.json",
         help="A declared space, or a file with one of your own.",
         show_default=False,
     ),
