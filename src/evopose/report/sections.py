@@ -163,7 +163,7 @@ def repeats_html(facts: SearchFacts) -> str:
         "<p>J holds luck: the order of images, the draws of augmentation. Some individuals were "
         "trained again from the same parent with other seeds. Repeats compete with nobody; the J "
         "of the search is on the lucky side, as it is what they were chosen for.</p>"
-        f"{table_html(repeats_table(found))}{f'<p>{escape(said)}</p>' if said else ''}"
+        f"{f'<p>{escape(said)}</p>' if said else ''}{table_html(repeats_table(found))}"
     )
 
 
