@@ -84,9 +84,10 @@ def open_dataset(
     Raises: DataError where something is missing, ambiguous or wrong, and how to mend it.
     """
     chosen: list[str | Path | None] = [None]
-    if annotations is not None:
-        one = isinstance(annotations, str | Path)
-        chosen = [annotations] if one else [*annotations] or [None]
+    if isinstance(annotations, str | Path):
+        chosen = [annotations]
+    elif annotations:
+        chosen = [*annotations]
     renames = dict(rename or {})
     root = _named_folder(str(data), seed, on_progress) or Path(data).expanduser()
     files = [annotation_files(root, path) for path in chosen]
@@ -99,8 +100,8 @@ def open_dataset(
     if "all" in found:
         found = split_by_image(found["all"], seed=seed)
     for source, (other, unused) in zip(also, further, strict=True):
-        found, one = join_train(found, other, source=str(source), rename=renames, unused=unused)
-        joined.append(one)
+        found, brought = join_train(found, other, source=str(source), rename=renames, unused=unused)
+        joined.append(brought)
     found = {s: d for s, d in found.items() if only is None or s in only}
     if not found:
         raise DataError(
