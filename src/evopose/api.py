@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,8 +67,6 @@ class Plan:
     run: Path
     config: SearchConfig
     splits: Splits
-    annotations: str | None
-    """Which annotation files of the data, where it holds several."""
     persons: dict[str, int]
     """How many train ("train"), measure fitness ("fitness") and are shown in reports ("val")."""
     workers: Workers
@@ -116,7 +114,9 @@ def plan_search(
     recipe: str | SearchConfig = "small",
     run: str | Path | None = None,
     resume: bool = False,
-    annotations: str | None = None,
+    annotations: str | Sequence[str] | None = None,
+    also: Sequence[str | Path] = (),
+    rename: Mapping[str, str] | None = None,
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
@@ -149,7 +149,7 @@ def plan_search(
     if not resume:
         require_no_run(folder)
     splits = open_dataset(
-        data, annotations=annotations, only=("train", "val"),
+        data, annotations=annotations, also=also, rename=rename, only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
     if resume:
@@ -165,7 +165,6 @@ def plan_search(
         run=folder,
         config=config,
         splits=splits,
-        annotations=annotations,
         persons=persons,
         workers=chosen,
         speed=speed,
@@ -225,7 +224,8 @@ def evolve(
     """Evolve a pose network on `data` and return what the run folder then holds.
 
     `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
-    `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `device`,
+    `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `also`, `rename`
+    (see `open_dataset`), `device`,
     `workers`, `threads`, `executor`, `latency_device`, and those of
     `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search

@@ -47,8 +47,20 @@ def device_option(panel: str | None = None) -> Any:
 
 def annotations_option(panel: str | None = None) -> Any:
     """Return the option that chooses among several files of labels."""
-    text = "Which labels, where DATA holds several: a path, with {split} in it one a split."
-    return option(text, panel)
+    text = "Which labels, where DATA holds several: a path, with {split} in it one a split. "
+    return option(f"{text}Repeatable.", panel)
+
+
+def also_option(panel: str | None = None) -> Any:
+    """Return the option that lets further datasets train."""
+    text = "Also train on this dataset, its keypoints mapped by name to DATA's. Repeatable."
+    return option(text, panel, "--with", metavar="DATA")
+
+
+def rename_option(panel: str | None = None) -> Any:
+    """Return the option that says which keypoints of further datasets are which of DATA's."""
+    text = "What a keypoint of --with is called in DATA, say head=nose. Repeatable."
+    return option(text, panel, metavar="THEIRS=OURS")
 
 
 def tensorboard_option(panel: str | None = None) -> Any:

@@ -35,6 +35,14 @@ class Splits:
     """How to open it again: those of `annotations`, `also` and `rename` that were given."""
 
     @property
+    def words(self) -> list[str]:
+        """`opened` as a command line has it."""
+        renames = [f"{theirs}={ours}" for theirs, ours in self.opened.get("rename", {}).items()]
+        options = {"--annotations": self.opened.get("annotations", ()),
+                   "--with": self.opened.get("also", ()), "--rename": renames}  # fmt: skip
+        return [word for name, values in options.items() for v in values for word in (name, v)]
+
+    @property
     def train(self) -> PoseDataset:
         """The split to train on. Raises: DataError if there is none."""
         return self.named("train")

@@ -120,7 +120,8 @@ def next_html(facts: SearchFacts) -> str:
     """Return the commands to go on with; empty where there is nothing to show."""
     said = ""
     if facts.winner is not None:
-        command = shlex.join(["evopose", "train", facts.folder, facts.data or "DATA"])
+        data = [facts.data or "DATA", *facts.data_options]
+        command = shlex.join(["evopose", "train", facts.folder, *data])
         other = shlex.join(["evopose", "train", f"{facts.folder}:{facts.winner.id}"])
         said = (
             "<p>Train the winner fully:</p>"
@@ -129,7 +130,7 @@ def next_html(facts: SearchFacts) -> str:
         )
     if facts.state != "finished":
         again = ["evopose", "evolve", facts.data or "DATA", "--run", facts.folder, "--resume"]
-        command = escape(shlex.join(again))
+        command = escape(shlex.join([*again, *facts.data_options]))
         said += f"<p>A search that was stopped goes on with</p><pre>{command}</pre>"
     if facts.config:
         resolved = json.dumps(facts.config, indent=1, sort_keys=True)

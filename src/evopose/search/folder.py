@@ -82,6 +82,8 @@ def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[s
         "title": f"{data.source}: {config.recipe}",
         "source": data.source,
         "data": data.digest,
+        "data_options": list(data.options),
+        "joined": [one.to_json() for one in data.joined],
         "recipe": config.recipe,
         "space": config.space.name,
         "seed": config.evolution.seed,

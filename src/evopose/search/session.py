@@ -12,6 +12,7 @@ import torch
 
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
+from evopose.data.merging import Joined
 from evopose.data.splits import fitness_split
 from evopose.errors import ConfigError
 from evopose.evolution.engine import run_search
@@ -51,6 +52,10 @@ class SearchData:
     """For reports alone."""
     other_sizes: dict[tuple[int, int], dict[str, TrainData]] = field(default_factory=dict)
     """Input size -> the three parts for it, for sizes that networks have beside the ancestor's."""
+    options: tuple[str, ...] = ()
+    """What opens the data again, beside its name, as a command line has it."""
+    joined: tuple[Joined, ...] = ()
+    """What further datasets brought."""
 
     @property
     def crops(self) -> dict[str, str]:
@@ -139,6 +144,8 @@ def prepare_data(
         digest=splits.digest,
         skeleton=splits.train.skeleton,
         other_sizes=dict(zip(config.input_sizes[1:], others, strict=True)),
+        options=tuple(splits.words),
+        joined=splits.joined,
         **first,
     )
 
