@@ -101,6 +101,11 @@ class ModelCard:
             raise ModelError(f"{source}: its description cannot be read: {error!r}") from error
 
 
+_LATER = ("expand_ratio", "se_ratio", "activation", "head_activation")
+"""Options that came after format 1: written where they are not the default, so that what has none
+of them is read by earlier versions, too."""
+
+
 class LoadedModel(NamedTuple):
     """A network with its weights, in evaluation mode, and what its file says of it."""
 
@@ -115,6 +120,9 @@ def evopose2d_card(
     config = asdict(net.config)
     for name in ("genotype", "input_hw", "num_keypoints"):
         del config[name]
+    for name in _LATER:
+        if config[name] == getattr(EvoPose2DConfig, name):
+            del config[name]
     if len(skeleton) != net.config.num_keypoints:
         raise ModelError(
             f"the network gives {net.config.num_keypoints} heatmaps, the skeleton names "
