@@ -51,6 +51,12 @@ def annotations_option(panel: str | None = None) -> Any:
     return option(f"{text}Repeatable.", panel)
 
 
+def annotation_option(panel: str | None = None) -> Any:
+    """Return the option that chooses one file of labels, or one a split."""
+    text = "Which labels, where DATA holds several: a path, with {split} in it one a split."
+    return option(text, panel, "--annotations")
+
+
 def also_option(panel: str | None = None) -> Any:
     """Return the option that lets further datasets train."""
     text = "Also train on this dataset, its keypoints mapped by name to DATA's. Repeatable."

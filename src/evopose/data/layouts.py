@@ -97,7 +97,7 @@ def open_dataset(
     elif annotations:
         chosen = [*annotations]
     renames = dict(rename or {})
-    root = _named_folder(str(data), seed, on_progress) or Path(data).expanduser()
+    root = named_folder(str(data), seed, on_progress) or Path(data).expanduser()
     files = [annotation_files(root, path) for path in chosen]
     # What joins train must be no image of any split, so that all of them are read.
     wanted = SPLITS if also or len(files) > 1 or only is None else only
@@ -178,7 +178,7 @@ def _further(
     source: str, seed: int, on_progress: Progress | None
 ) -> tuple[PoseDataset, tuple[str, ...]]:
     """Return what a further dataset has to train on, and the names of its other splits."""
-    root = _named_folder(source, seed, on_progress) or Path(source).expanduser()
+    root = named_folder(source, seed, on_progress) or Path(source).expanduser()
     files = annotation_files(root, None, further=True)
     single = files.get("all") or files.get("train")
     if single is None:
@@ -223,7 +223,8 @@ DATASETS: dict[str, Callable[[str, int, Progress | None], Path]] = {"synthetic":
 """Datasets by name: a function of what follows the colon, and the seed, to a DATA folder."""
 
 
-def _named_folder(data: str, seed: int, on_progress: Progress | None) -> Path | None:
+def named_folder(data: str, seed: int, on_progress: Progress | None) -> Path | None:
+    """Return the DATA folder of a name in `DATASETS`, made now if need be; None for a path."""
     name, _, argument = data.partition(":")
     return DATASETS[name](argument, seed, on_progress) if name in DATASETS else None
 
