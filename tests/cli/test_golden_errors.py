@@ -224,7 +224,7 @@ def test_a_run_of_another_version(refused, run, dots, verb):
     files = {path: path.read_bytes() for path in run.glob("*.*") if path.suffix != ".sqlite-shm"}
     refused("run-of-another-version", *command)
     with sqlite3.connect(run / "run.sqlite") as db:
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
     db.close()
     assert len(story(run)) == 9
     for path in (run / "config.json", run / "best.safetensors"):
@@ -253,7 +253,8 @@ def test_a_damaged_database(refused, run, dots):
 
 
 def test_a_run_that_is_in_use(refused, run, dots, monkeypatch):
-    from evopose.evolution.store import Store
+    from evopose.evolution.schema import FORMAT
+from evopose.evolution.store import Store
 
     monkeypatch.setattr("evopose.evolution.database.socket.gethostname", lambda: "host")
     monkeypatch.setattr("evopose.evolution.database.os.getpid", lambda: 4711)
