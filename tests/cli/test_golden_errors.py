@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from evopose.evolution.schema import FORMAT
 from goldens import check_golden
 from tiny_runs import FLAGS, INLINE, story, write_dots
 
@@ -253,8 +254,7 @@ def test_a_damaged_database(refused, run, dots):
 
 
 def test_a_run_that_is_in_use(refused, run, dots, monkeypatch):
-    from evopose.evolution.schema import FORMAT
-from evopose.evolution.store import Store
+    from evopose.evolution.store import Store
 
     monkeypatch.setattr("evopose.evolution.database.socket.gethostname", lambda: "host")
     monkeypatch.setattr("evopose.evolution.database.os.getpid", lambda: 4711)
