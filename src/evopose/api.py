@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from evopose.evolution.proposal import timed
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
+from evopose.models.modelfile import read_card
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_csv, write_report, write_results
 from evopose.search.config import SearchConfig
@@ -66,8 +67,6 @@ class Plan:
     run: Path
     config: SearchConfig
     splits: Splits
-    annotations: str | None
-    """Which annotation files of the data, where it holds several."""
     persons: dict[str, int]
     """How many train ("train"), measure fitness ("fitness") and are shown in reports ("val")."""
     workers: Workers
@@ -115,7 +114,9 @@ def plan_search(
     recipe: str | SearchConfig = "small",
     run: str | Path | None = None,
     resume: bool = False,
-    annotations: str | None = None,
+    annotations: str | Sequence[str] | None = None,
+    also: Sequence[str | Path] = (),
+    rename: Mapping[str, str] | None = None,
     device: str = "auto",
     workers: int | None = None,
     threads: int | None = None,
@@ -148,7 +149,7 @@ def plan_search(
     if not resume:
         require_no_run(folder)
     splits = open_dataset(
-        data, annotations=annotations, only=("train", "val"),
+        data, annotations=annotations, also=also, rename=rename, only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
     if resume:
@@ -164,7 +165,6 @@ def plan_search(
         run=folder,
         config=config,
         splits=splits,
-        annotations=annotations,
         persons=persons,
         workers=chosen,
         speed=speed,
@@ -224,7 +224,8 @@ def evolve(
     """Evolve a pose network on `data` and return what the run folder then holds.
 
     `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
-    `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `device`,
+    `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `also`, `rename`
+    (see `open_dataset`), `device`,
     `workers`, `threads`, `executor`, `latency_device`, and those of
     `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
@@ -253,7 +254,7 @@ def write_reports(run: Path) -> WinnerView | None:
         meta = store.meta
     view = None
     pictures = []
-    if best is not None and (data := _val_crops(meta)) is not None:
+    if best is not None and (data := _val_crops(meta, read_card(best).input_hw)) is not None:
         # One thread: a search may be using all cores, and would slow several down to a crawl.
         view = look(best, data, resolve_compute("cpu", threads=1))
         pictures = [
@@ -291,10 +292,11 @@ def _resumed(run: Path, options: dict[str, Any]) -> SearchConfig:
     return override(read_config(run), **options)
 
 
-def _val_crops(meta: dict[str, Any]) -> TrainData | None:
-    """Return the validation crops of a run, None if their cache is gone."""
+def _val_crops(meta: dict[str, Any], input_hw: tuple[int, int]) -> TrainData | None:
+    """Return the validation crops of a run for an input size, None if their cache is gone."""
+    parts = meta.get("crops_at", {}).get(f"{input_hw[0]}x{input_hw[1]}", meta["crops"])
     try:
-        cache = open_crops(Path(meta["crops"]["val"]))
+        cache = open_crops(Path(parts["val"]))
     except DataError as error:
         logger.warning("no picture of what the winner sees: %s", error)
         return None

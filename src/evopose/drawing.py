@@ -206,11 +206,16 @@ def encode_image(image: Image, suffix: str = ".png") -> bytes:
 
     Raises: DataError for any other suffix.
     """
-    if suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise DataError(f"images are written as .png, .jpg or .jpeg, not as {suffix!r}")
+    require_image_suffix(Path(f"image{suffix}"))
     quality = [cv2.IMWRITE_JPEG_QUALITY, 90] if suffix.lower() != ".png" else []
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), quality)
     return bytes(encoded)
+
+
+def require_image_suffix(path: Path) -> None:
+    """Raise DataError if the path does not end as images that we write do."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise DataError(f"images are written as .png, .jpg or .jpeg, not as {path.suffix!r}")
 
 
 def write_image(path: Path, image: Image) -> None:

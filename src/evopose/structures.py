@@ -18,6 +18,8 @@ class ImageRecord:
     path: Path
     height: int
     width: int
+    added: bool = False
+    """From a further dataset: it trains, and nothing is measured on it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from data.drawn_people import LIGHT, root, standing
 from evopose.data.synthetic import (
     SceneConfig,
     draw_scene,
@@ -21,17 +22,14 @@ from evopose.data.synthetic import (
     write_synthetic,
 )
 from evopose.data.synthetic.body import (
-    BONE_COUNT,
-    FOOT,
     articulate,
     keypoints_3d,
-    rotations,
     sample_build,
 )
 from evopose.data.synthetic.draw import (
     NOBODY,
     PARTS,
-    Light,
+    Camera,
     draw_figure,
     empty_canvas,
     project,
@@ -40,40 +38,29 @@ from evopose.data.synthetic.draw import (
 from evopose.data.synthetic.figure import make_figure
 from evopose.data.synthetic.mesh import PART_HEAD, PART_SKIRT, SCALP
 from evopose.data.synthetic.paint import HAIR_OPEN
-from evopose.data.synthetic.pose import Pose, sample_pose
+from evopose.data.synthetic.pose import sample_pose
 from evopose.errors import ConfigError, DataError
 from evopose.skeleton import COCO_PERSON
 
 SMALL = SceneConfig(height=(128, 160), width=(96, 128))
 NAMES = COCO_PERSON.keypoints
-LIGHT = Light(direction=np.array([-0.4, -0.6, -0.69]), key=np.full(3, 0.6), ambient=np.full(3, 0.5))
-
-
-def standing() -> Pose:
-    angles = np.zeros((BONE_COUNT, 3))
-    angles[FOOT : FOOT + 2, 0] = -90
-    angles[3, 2], angles[4, 2] = 20, -20
-    return Pose(angles_deg=angles, support="ground")
-
-
-def root(yaw: float) -> np.ndarray:
-    return np.diag([1.0, -1.0, -1.0]) @ rotations(np.array([[0.0, yaw, 0.0]]))[0]
 
 
 def drawn(yaw: float, *, seed: int = 3, bald: bool = False, sides: int = 16):
     """Return figure, canvas, keypoints (17, 2) of one standing person in the middle of 192x256."""
     figure = make_figure(np.random.default_rng(seed), standing(), root(yaw), sides=sides)
     canvas = empty_canvas(np.full((256, 192, 3), 128, np.uint8))
-    camera = {"distance": 5.0, "scale": 200.0 / figure.stature, "offset": np.array([96.0, 130.0])}
-    draw_figure(canvas, figure, LIGHT, **camera, number=0)
-    xy = project(figure.keypoints, 5.0) * camera["scale"] + camera["offset"]
+    scale, offset = 200.0 / figure.stature, np.array([96.0, 130.0])
+    camera = Camera(distance=5.0, scale=scale, offset=offset)
+    draw_figure(canvas, figure, LIGHT, camera, number=0)
+    xy = project(figure.keypoints, 5.0) * scale + offset
     return figure, canvas, xy
 
 
 @pytest.fixture(scope="module")
 def people() -> np.ndarray:
-    """Labels (N, 17, 3) and boxes of the persons of 400 scenes without anything before them."""
-    config = replace(SMALL, occluders=0.0)
+    """Labels (N, 17, 3) of the persons of 400 scenes without acrobats or things before them."""
+    config = replace(SMALL, occluders=0.0, acrobatics=0.0)
     return np.array([p.keypoints for i in range(400) for p in draw_scene(5, i, config).persons])
 
 
@@ -93,12 +80,15 @@ def digest(seed: int, count: int) -> str:
 
 def test_same_bytes_in_another_process():
     code = (
-        "import sys, cv2; cv2.setNumThreads(1); sys.path.insert(0, sys.argv[1]); "
+        "import sys, cv2; cv2.setNumThreads(1); sys.path[:0] = sys.argv[1:]; "
         "from test_synthetic import digest; print(digest(11, 6))"
     )
-    here = str(Path(__file__).parent)
+    here = Path(__file__).parent
     out = subprocess.run(
-        [sys.executable, "-c", code, here], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(here), str(here.parent)],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert out.stdout.strip() == digest(11, 6)
 
@@ -191,8 +181,8 @@ def test_hidden_agrees_with_exact_depth():
         rng = np.random.default_rng((4, seed))
         figure = make_figure(rng, sample_pose(rng), root(rng.uniform(-180, 180)), sides=16)
         canvas = empty_canvas(np.zeros((256, 256, 3), np.uint8))
-        camera = {"distance": 5.0, "scale": 110.0, "offset": np.array([128.0, 128.0])}
-        draw_figure(canvas, figure, LIGHT, **camera, number=0)
+        camera = Camera(distance=5.0, scale=110.0, offset=np.array([128.0, 128.0]))
+        draw_figure(canvas, figure, LIGHT, camera, number=0)
         points = project(figure.points, 5.0) * 110.0 + 128.0
         xy = project(figure.keypoints, 5.0) * 110.0 + 128.0
         seen = visibility(canvas, xy, figure, 0)
@@ -464,6 +454,7 @@ def test_existing_folders_and_bad_counts_are_refused(tmp_path):
         ({"persons": (0, 2)}, "persons must be"),
         ({"persons": (1, 40)}, "12 persons at most"),
         ({"occluders": 1.5}, "occluders must be a share"),
+        ({"acrobatics": -0.1}, "acrobatics must be a share"),
     ],
 )
 def test_impossible_scenes_are_refused(wrong, says):

@@ -130,7 +130,7 @@ def test_missing_values_are_empty(
     rows = best_table(facts_of(bare), 3)
     assert [row["mean OKS"] for row in rows] == ["", "", ""]
     assert "mean OKS" not in columns_of(rows)
-    for row in effects_table(facts_of(bare)):
+    for row in effects_table(mutation_effects(facts_of(bare))):
         assert row["parameters inherited"] == row["began with parent's function"] == ""
 
 

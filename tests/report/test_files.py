@@ -116,7 +116,8 @@ def test_a_script_finds_everything_in_the_results(run: Path, search: list[Indivi
     path = write_results(run)
     assert path == run / "results.json"
     found = json.loads(path.read_text())
-    assert found["format"] == 1
+    assert found["format"] == 2
+    assert (found["repeats"], found["noise"]) == ([], None)
     assert found["state"] == "finished"
     assert found["config"] == CONFIG
     assert {one["id"] for one in found["individuals"]} == {one.id for one in search}
@@ -145,6 +146,31 @@ def test_results_are_strict_json(
     assert found["individuals"][0]["mean_oks"] is None
     assert found["individuals"][0]["history"] == [{"val_loss": None}]
     assert found["seconds"] == {"x": None}
+
+
+def test_repeats_start_losses_and_latencies_are_told(
+    search: list[Individual], facts_of: Callable[..., SearchFacts]
+) -> None:
+    one = next(o for o in search if o.kind == "mutant" and o.fitness)
+    began = replace(one, result=one.result | {"start_loss": 0.75})
+    again = [replace(one, kind="repeat", seed=s, fitness=f) for s, f in ((2, 0.4), (3, 0.5))]
+    everyone = [began if o is one else o for o in search]
+    facts = facts_of([*everyone, *again])
+    found = json.loads(results_json(results(facts)))
+    assert found["repeats"] == [
+        {
+            "individual": one.id, "fitness": one.fitness,
+            "repeats": [f"{one.id}r2", f"{one.id}r3"], "repeat_fitness": [0.4, 0.5],
+            "mean": pytest.approx(0.45), "std": pytest.approx(0.1 / 2**0.5),
+        }
+    ]  # fmt: skip
+    assert found["noise"]["degrees"] == 1
+    rows = {row["id"]: row for row in csv.DictReader(individuals_csv(facts).splitlines())}
+    assert rows[one.id]["start_loss"] == "0.75"
+    assert (rows[f"{one.id}r2"]["kind"], rows[f"{one.id}r2"]["latency_ms"]) == ("repeat", "")
+    object.__setattr__(began, "latency_ms", 2.5)
+    rows = {row["id"]: row for row in csv.DictReader(individuals_csv(facts).splitlines())}
+    assert rows[one.id]["latency_ms"] == "2.5"
 
 
 def test_a_search_without_individuals(facts_of: Callable[..., SearchFacts]) -> None:

@@ -6,16 +6,21 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from evopose.evolution.individual import Individual
+from evopose.report.effects import mutation_effects
 from evopose.report.facts import SearchFacts
 from evopose.report.figures import effects_figure, progress_figure, trade_off_figure
+from evopose.report.genes import gene_histories, genes_figure
+from evopose.report.inheritance import inheritances, shares_figure, starts_figure
 from evopose.report.page import Picture, render_page
 from evopose.report.plotting import clear_range, thin
+from evopose.report.workers import times_figure, workers_figure
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -32,12 +37,15 @@ class Checker(HTMLParser):
         self.tags: list[str] = []
         self.texts: list[str] = []
         self.scripts: list[str] = []
+        self.values: dict[str, Any] = {}
+        """What scripts of JSON hold, by their id; a browser never runs them."""
         self.styles: list[str] = []
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.json = dict(attrs).get("id") if ("type", "application/json") in attrs else None
         for name, value in attrs:
             if name in ("src", "srcset", "action", "data", "poster"):
                 self.addresses.append(value or "")
@@ -55,6 +63,9 @@ class Checker(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         inside = self.open[-1] if self.open else ""
+        if inside == "script" and self.json:
+            self.values[self.json] = json.loads(data)
+            return
         {"script": self.scripts, "style": self.styles}.get(inside, self.texts).append(data)
 
 
@@ -73,10 +84,10 @@ def check(page: str) -> Checker:
 def test_the_page_is_whole_and_alone(facts: SearchFacts) -> None:
     page = render_page(facts)
     found = check(page)
-    assert found.tags.count("section") == len(found.links) == 9
+    assert found.tags.count("section") == len(found.links) == 12
     large = [script for script in found.scripts if len(script) > 1_000_000]
     assert len(large) == 1  # Plotly, once
-    assert page.count("Plotly.newPlot(") == 4 + large[0].count("Plotly.newPlot(")
+    assert page.count("Plotly.newPlot(") == 7 + large[0].count("Plotly.newPlot(")
     # Among Plotly's usual buttons is one that sends the figure to a server.
     for script in found.scripts:
         if script not in large and "Plotly.newPlot(" in script:
@@ -121,6 +132,7 @@ def test_everything_is_escaped(
     found = check(page)
     assert "alert(1)" not in " ".join(s for s in found.scripts if "newPlot" not in s)
     assert "<script>alert" not in page
+    assert found.values["individuals"]["individuals"][broken.id]["reason"] == evil
     assert evil in "".join(found.texts)
 
 
@@ -168,13 +180,19 @@ def test_figures_hold_everyone(facts: SearchFacts) -> None:
         len(facts.pareto_ids),
         1,
     ]
-    boxes = effects_figure(facts)["data"]
+    boxes = effects_figure(mutation_effects(facts))["data"]
     assert [len(box["x"]) for box in boxes] == [90, 90]
 
 
 def test_figures_are_strict_json(facts: SearchFacts) -> None:
-    for figure in (progress_figure, trade_off_figure, effects_figure):
-        assert json.dumps(figure(facts), allow_nan=False)
+    found = inheritances(facts)
+    figures = [
+        progress_figure(facts), trade_off_figure(facts), times_figure(facts),
+        effects_figure(mutation_effects(facts)), workers_figure(facts), shares_figure(found),
+        starts_figure(found), genes_figure(gene_histories(facts)),
+    ]  # fmt: skip
+    for figure in figures:
+        assert json.dumps(figure, allow_nan=False)
 
 
 def test_thinning_keeps_the_best_and_the_worst_of_each_generation(facts: SearchFacts) -> None:
@@ -205,3 +223,22 @@ def test_few_generations(
 ) -> None:
     few = [one for one in search if one.generation < generations]
     check(render_page(facts_of(few)))
+
+
+def test_repeats_have_a_section_of_their_own(
+    search: list[Individual], facts_of: Callable[..., SearchFacts]
+) -> None:
+    best = facts_of(search).winner
+    again = [replace(best, kind="repeat", seed=s, fitness=f) for s, f in ((2, 0.625), (3, 0.675))]
+    found = check(render_page(facts_of([*search, *again])))
+    assert "repeats" in found.ids
+    assert "0.6250, 0.6750" in found.texts
+    assert "2 of 2 repeats trained" in " ".join(found.texts)
+    assert "repeats" not in check(render_page(facts_of(search))).ids
+
+
+def test_whoever_is_named_in_a_table_is_a_button(facts: SearchFacts) -> None:
+    page = render_page(facts)
+    data = check(page).values["individuals"]["individuals"]
+    named = re.findall(r'<button type="button" class="pick" data-id="([^"]+)">', page)
+    assert {facts.winner.id, facts.winner.parent_id} <= set(named) <= set(data)

@@ -43,7 +43,7 @@ _HELP = "\n\n".join(
         "is written unless all of it can be used; every image is opened.",
         "Formats, each with an example:",
         "\n".join(
-            f"- `{name}` {what}: `evopose data import {name} {source} OUT`"
+            f"- **{name}**: {what}. `evopose data import {name} {source} OUT`"
             for name, (what, source) in FORMATS.items()
         ),
         "COCO's own keypoint JSON needs no import: give it as DATA.",

@@ -14,12 +14,14 @@ from evopose.cli.options import (
     DATA,
     JSON,
     VERBOSE,
+    also_option,
     annotations_option,
     console,
     device_option,
     individual_json,
     option,
     print_json,
+    rename_option,
     stop_on_ctrl_c,
     tensorboard_option,
 )
@@ -50,7 +52,7 @@ def evolve(
     budget_hours: float = option("Hours after which no training begins.", _SEARCH, metavar="H"),
     patience: int = option("Stop after so many generations that gain too little.", _SEARCH),
     min_gain: float = option("What is too little: this share of the best J.", _SEARCH),
-    space: str = option("What may evolve: paper, small or a JSON file.", _SEARCH),
+    space: str = option("What may evolve: paper, small, wide or a file (evopose space).", _SEARCH),
     transfer: str = option("How children inherit weights: exact or official.", _SEARCH),
     clones: bool = option("Train a clone of the best parent each generation.", _SEARCH),
     rescore: int = option("So many of the best are trained again at the end.", _SEARCH),
@@ -73,7 +75,9 @@ def evolve(
     learning_rate: float = option("Peak learning rate.", _START),
     scaling_reference: str = option("Side at which scaling is 1, or none.", _START),
     run: Path = option("Folder of the run; default runs/DATA-DATE.", _MACHINE),
-    annotations: str = annotations_option(_MACHINE),
+    annotations: list[str] = annotations_option(_MACHINE),
+    also: list[str] = also_option(_MACHINE),
+    rename: list[str] = rename_option(_MACHINE),
     device: str = device_option(_MACHINE),
     precision: str = option("auto, fp32 or bf16.", _MACHINE),
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
@@ -92,6 +96,7 @@ def evolve(
     """
     from evopose.api import plan_search, run_plan
     from evopose.cli.live import DataDisplay, search_display
+    from evopose.data.naming import parse_renames
     from evopose.evolution.store import Store
     from evopose.search.overrides import parse_size
     from evopose.search.session import prepare_data
@@ -107,6 +112,8 @@ def evolve(
         run=run,
         resume=resume,
         annotations=annotations,
+        also=also or (),
+        rename=parse_renames(rename or ()),
         device=device,
         workers=workers,
         threads=threads,
@@ -159,10 +166,10 @@ def evolve(
                 show.recall(store.individuals())
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
-        "annotations": annotations, "device": device, "workers": workers, "threads": threads,
+        "device": device, "workers": workers, "threads": threads,
         "executor": executor, "latency-device": latency_device,
     }  # fmt: skip
-    given = _given(machine, {"device": "auto", "executor": "process"})
+    given = plan.splits.words + _given(machine, {"device": "auto", "executor": "process"})
     given += ["--tensorboard"] if tensorboard else []
     again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
     conclude(screen, plan, evolved, again)
@@ -186,6 +193,7 @@ def _plan_json(plan: "Plan") -> dict[str, Any]:
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),
         "persons": plan.persons,
+        "joined": [one.to_json() for one in plan.splits.joined],
         "ancestor_latency": plan.latency,
         "blind_genes": plan.blind,
         "config": json.loads(plan.config.to_json()),

@@ -30,6 +30,7 @@ def announce(screen: Console, plan: "Plan") -> None:
         f"data: {plan.splits.source}: {persons['train']:,} persons to train, "
         f"{persons['fitness']:,} to measure fitness, {persons['val']:,} for the report; "
         f"{len(skeleton)} keypoints{assumed}",
+        *(f"joined: {one.describe()}" for one in plan.splits.joined),
         f"search: recipe {config.recipe}, {config.input_hw[0]}x{config.input_hw[1]}, "
         f"{evolution.children} children of {plural(evolution.parents, 'parent')} a generation"
         f"{clone}, {config.ancestor_training.epochs} + {config.child_training.epochs} epochs, "
@@ -134,9 +135,7 @@ def conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> N
 
 def _train_command(plan: "Plan", run: Path) -> str:
     """Return the command that goes on from the winner, with the recipe of its loss."""
-    words = ["evopose", "train", str(run), plan.splits.source]
-    if plan.annotations is not None:
-        words += ["--annotations", plan.annotations]
+    words = ["evopose", "train", str(run), plan.splits.source, *plan.splits.words]
     if plan.config.child_training.loss == "mse":
         words += ["--recipe", "paper"]
     return shlex.join(words)

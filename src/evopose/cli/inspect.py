@@ -48,7 +48,7 @@ def status(
         screen.print(table(failures, title="failed", left=("reason", "individuals")))
     if facts.state == "interrupted":
         again = ["evopose", "evolve", facts.data, "--run", str(run), "--resume"]
-        say(screen, f"go on with: {shlex.join(again)}", exact=True)
+        say(screen, f"go on with: {shlex.join([*again, *facts.data_options])}", exact=True)
 
 
 @app.command()

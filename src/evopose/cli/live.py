@@ -146,8 +146,8 @@ def search_display(screen: Console, generations: int | None) -> Iterator[SearchD
 class DataDisplay:
     """Shows what is built before a search: drawn people, crops. Called (what, done, total)."""
 
-    def __init__(self, screen: Console) -> None:
-        self.screen = screen
+    def __init__(self, screen: Console, verb: str = "building") -> None:
+        self.screen, self.verb = screen, verb
         self.shown = 0.0
         self.what = ""
 
@@ -155,9 +155,9 @@ class DataDisplay:
         now = time.monotonic()
         if not self.screen.is_terminal:
             if what != self.what:
-                say(self.screen, f"building {what}")
+                say(self.screen, f"{self.verb} {what}")
         elif now - self.shown > 0.1 or done == total:
             self.shown = now
-            line = f"building {what}: {done} of {total}"
+            line = f"{self.verb} {what}: {done} of {total}"
             self.screen.print(line, end="\n" if done == total else "\r", markup=False)
         self.what = what

@@ -47,8 +47,26 @@ def device_option(panel: str | None = None) -> Any:
 
 def annotations_option(panel: str | None = None) -> Any:
     """Return the option that chooses among several files of labels."""
+    text = "Which labels, where DATA holds several: a path, with {split} in it one a split. "
+    return option(f"{text}Repeatable.", panel)
+
+
+def annotation_option(panel: str | None = None) -> Any:
+    """Return the option that chooses one file of labels, or one a split."""
     text = "Which labels, where DATA holds several: a path, with {split} in it one a split."
-    return option(text, panel)
+    return option(text, panel, "--annotations")
+
+
+def also_option(panel: str | None = None) -> Any:
+    """Return the option that lets further datasets train."""
+    text = "Also train on this dataset, its keypoints mapped by name to DATA's. Repeatable."
+    return option(text, panel, "--with", metavar="DATA")
+
+
+def rename_option(panel: str | None = None) -> Any:
+    """Return the option that says which keypoints of further datasets are which of DATA's."""
+    text = "What a keypoint of --with is called in DATA, say head=nose. Repeatable."
+    return option(text, panel, metavar="THEIRS=OURS")
 
 
 def tensorboard_option(panel: str | None = None) -> Any:
@@ -109,7 +127,7 @@ def individual_json(one: "Individual") -> dict[str, Any]:
         "id": one.id,
         "generation": one.generation,
         "parent_id": one.parent_id,
-        "genotype": one.genotype.to_list(),
+        "genotype": one.genotype.to_value(),
         "fitness": one.fitness,
         "loss": one.loss,
         "mean_oks": one.result.get("mean_oks"),

@@ -18,11 +18,13 @@ from evopose.cli.options import (
     JSON,
     QUIET_SECONDS,
     VERBOSE,
+    also_option,
     annotations_option,
     console,
     device_option,
     option,
     print_json,
+    rename_option,
     say,
     stop_on_ctrl_c,
     tensorboard_option,
@@ -62,7 +64,9 @@ def train(
     ),
     seed: int = typer.Option(0, help="Seed of every random draw.", rich_help_panel=_TRAINING),
     out: Path = option("Folder to write; default runs/train-DATE.", _MACHINE),
-    annotations: str = annotations_option(_MACHINE),
+    annotations: list[str] = annotations_option(_MACHINE),
+    also: list[str] = also_option(_MACHINE),
+    rename: list[str] = rename_option(_MACHINE),
     device: str = device_option(_MACHINE),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16.", rich_help_panel=_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
@@ -77,6 +81,7 @@ def train(
     """
     from evopose.cli.live import DataDisplay
     from evopose.data.layouts import open_dataset
+    from evopose.data.naming import parse_renames
     from evopose.evolution.database import errors_of
     from evopose.search.network import load_or_build
     from evopose.search.overrides import parse_size
@@ -105,7 +110,8 @@ def train(
     folder = out or Path("runs") / f"train-{time.strftime('%Y%m%d-%H%M%S')}"
     compute = resolve_compute(device, threads=threads, precision=precision)
     splits = open_dataset(
-        data, annotations=annotations, only=("train", "val"),
+        data, annotations=annotations, also=also or (), rename=parse_renames(rename or ()),
+        only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
     net, origin = load_or_build(
@@ -123,6 +129,8 @@ def train(
         f"data: {splits.source}: {len(splits.train.trainable):,} persons to train, "
         f"{len(splits.val.trainable):,} to validate",
     )
+    for one in splits.joined:
+        say(screen, f"joined: {one.describe()}")
     say(screen, f"folder: {folder}", exact=True)
     board = EventFiles(folder / "tensorboard") if tensorboard else nullcontext()
     with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show, errors_of(folder), board as files:

@@ -63,7 +63,7 @@ def watch(
         return
     if found.state == "interrupted":
         again = ["evopose", "evolve", found.data or "DATA", "--run", str(run), "--resume"]
-        say(screen, f"go on with: {shlex.join(again)}", exact=True)
+        say(screen, f"go on with: {shlex.join([*again, *found.data_options])}", exact=True)
 
 
 def _live(screen: Console, run: Path, every: float, follow: bool) -> "Snapshot":

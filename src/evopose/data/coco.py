@@ -33,7 +33,7 @@ def read_coco(path: Path, *, name: str, image_folders: Sequence[Path]) -> PoseDa
 
     Raises: DataError that says what is wrong, with the first offenders and their number.
     """
-    content = _load(path)
+    content = load_content(path)
     category = keypoint_category(content["categories"], where=str(path))
     skeleton = skeleton_of(category, where=f"{path}, category {category.get('name')!r}")
     images = _images(content["images"], path, image_folders)
@@ -54,7 +54,11 @@ def read_coco(path: Path, *, name: str, image_folders: Sequence[Path]) -> PoseDa
     )
 
 
-def _load(path: Path) -> Record:
+def load_content(path: Path) -> Record:
+    """Return the object of a COCO keypoint file, its three lists of objects checked.
+
+    Raises: DataError if it cannot be read, or is something else.
+    """
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError as error:

@@ -1,29 +1,19 @@
 """From what a user calls DATA to train, val and test."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from evopose.data.coco import read_coco
+from evopose.data.files import EXPECTED, SPLITS, annotation_files, image_folders
 from evopose.data.home import Progress, build_once, cache_home
+from evopose.data.merging import Joined, join_files, join_train, joined_digest
+from evopose.data.naming import check_renames
 from evopose.data.splits import dataset_digest, split_by_image
 from evopose.errors import DataError
 from evopose.structures import PoseDataset
-
-SPLITS = ("train", "val", "test")
-
-PATTERNS = (
-    "annotations/person_keypoints_{split}*.json",
-    "annotations/{split}.json",
-    "{split}.json",
-)
-"""Where a folder's annotation files are looked for, the first that fits any split decides."""
-
-EXPECTED = (
-    "a folder with annotations/person_keypoints_{train,val,test}*.json or {train,val,test}.json "
-    "and images/, one COCO keypoint JSON with its images beside it or in images/, or synthetic[:N]"
-)
 
 SYNTHETIC_COUNT = 2000
 """How many people `synthetic` draws when it is not told."""
@@ -39,6 +29,18 @@ class Splits:
     """Names the content, wherever it lies."""
     found: dict[str, PoseDataset]
     """The splits by name."""
+    joined: tuple[Joined, ...] = ()
+    """What further annotation files and datasets brought."""
+    opened: dict[str, Any] = field(default_factory=dict)
+    """How to open it again: those of `annotations`, `also` and `rename` that were given."""
+
+    @property
+    def words(self) -> list[str]:
+        """`opened` as a command line has it."""
+        renames = [f"{theirs}={ours}" for theirs, ours in self.opened.get("rename", {}).items()]
+        options = {"--annotations": self.opened.get("annotations", ()),
+                   "--with": self.opened.get("also", ()), "--rename": renames}  # fmt: skip
+        return [word for name, values in options.items() for v in values for word in (name, v)]
 
     @property
     def train(self) -> PoseDataset:
@@ -68,7 +70,9 @@ class Splits:
 def open_dataset(
     data: str | Path,
     *,
-    annotations: str | Path | None = None,
+    annotations: str | Path | Sequence[str | Path] | None = None,
+    also: Sequence[str | Path] = (),
+    rename: Mapping[str, str] | None = None,
     seed: int = 0,
     only: Sequence[str] | None = None,
     on_progress: Progress | None = None,
@@ -78,37 +82,127 @@ def open_dataset(
     `annotations` chooses the labels where a folder holds several: a path, relative to the folder
     or absolute; with `{split}` in it (`annotations/lsp14_{split}.json`) one file a split, else one
     file that is split 80 / 10 / 10 by image with `seed`. Every verb leaves that seed alone, so
-    that a search, a training and an evaluation of one file see the same splits. `only` reads no
-    other splits than these.
+    that a search, a training and an evaluation of one file see the same splits. Several such paths
+    are read as one dataset. `only` reads no other splits than these.
+
+    `also` names further datasets, whose train splits (or single files) join train and nothing
+    else. The first dataset rules the skeleton: keypoints of others are mapped by name, as `rename`
+    (theirs to ours) says where names differ. What became of them is in `Splits.joined`.
 
     Raises: DataError where something is missing, ambiguous or wrong, and how to mend it.
     """
-    root = _named_folder(str(data), seed, on_progress) or Path(data).expanduser()
-    files = _annotation_files(root, annotations)
-    if list(files) == ["all"]:
-        found = split_by_image(_read("all", files["all"], root), seed=seed)
-    else:
-        found = {s: _read(s, f, root) for s, f in files.items() if only is None or s in only}
+    chosen: list[str | Path | None] = [None]
+    if isinstance(annotations, str | Path):
+        chosen = [annotations]
+    elif annotations:
+        chosen = [*annotations]
+    renames = dict(rename or {})
+    root = named_folder(str(data), seed, on_progress) or Path(data).expanduser()
+    files = [annotation_files(root, path) for path in chosen]
+    # What joins train must be no image of any split, so that all of them are read.
+    wanted = SPLITS if also or len(files) > 1 or only is None else only
+    parts = [_read_files(found, root, wanted) for found in files]
+    further = [_further(str(source), seed, on_progress) for source in also]
+    _check_names(renames, parts, [*chosen[1:], *also], [d for d, _ in further])
+    found, joined = _join(parts, chosen[1:], renames)
+    if "all" in found:
+        found = split_by_image(found["all"], seed=seed)
+    for source, (other, unused) in zip(also, further, strict=True):
+        found, brought = join_train(found, other, source=str(source), rename=renames, unused=unused)
+        joined.append(brought)
     found = {s: d for s, d in found.items() if only is None or s in only}
     if not found:
         raise DataError(
-            f"{data} has no {' or '.join(only or ())} annotations, only {', '.join(files)}"
+            f"{data} has no {' or '.join(only or ())} annotations, only {', '.join(files[0])}"
         )
-    found = _one_skeleton(found)
-    return Splits(source=str(data), digest=dataset_digest(list(found.values())), found=found)
+    return Splits(
+        source=str(data),
+        digest=joined_digest(dataset_digest(list(found.values())), joined),
+        found=found,
+        joined=tuple(joined),
+        opened=_given(annotations=[str(a) for a in chosen if a], also=[str(a) for a in also],
+                      rename=renames),
+    )  # fmt: skip
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value}
+
+
+def _check_names(
+    rename: Mapping[str, str],
+    parts: Sequence[Mapping[str, PoseDataset]],
+    sources: Sequence[str | Path | None],
+    further: Sequence[PoseDataset],
+) -> None:
+    """Refuse renames of keypoints that nobody has."""
+    own, *others = [_names(part) for part in parts if part] or [()]
+    theirs = [*others, *(dataset.skeleton.keypoints for dataset in further)]
+    check_renames(rename, own, dict(zip(map(str, sources), theirs, strict=False)))
+
+
+def _names(part: Mapping[str, PoseDataset]) -> tuple[str, ...]:
+    return next(iter(part.values())).skeleton.keypoints
+
+
+def _read_files(
+    files: Mapping[str, Path], root: Path, wanted: Sequence[str]
+) -> dict[str, PoseDataset]:
+    """Return the wanted splits, or `all` of one file, with one skeleton."""
+    found = {s: _read(s, f, root) for s, f in files.items() if s == "all" or s in wanted}
+    return _one_skeleton(found) if found else {}
+
+
+def _join(
+    parts: Sequence[dict[str, PoseDataset]],
+    paths: Sequence[str | Path | None],
+    rename: Mapping[str, str],
+) -> tuple[dict[str, PoseDataset], list[Joined]]:
+    """Return all annotation files of a folder as one dataset, and what the further ones brought."""
+    found, *others = parts
+    joined: list[Joined] = []
+    if twice := sorted({str(p) for p in paths if paths.count(p) > 1}):
+        raise DataError(f"--annotations names {', '.join(twice)} twice; give each file once")
+    for path, part in zip(paths, others, strict=True):
+        if ("all" in part) != ("all" in found):
+            raise DataError(
+                "several --annotations must all name a file a split, with {split} in them, or all "
+                f"one file that is to be split; {path} is not like the first"
+            )
+        found, one = join_files(found, part, source=str(path), rename=rename)
+        joined.append(one)
+    return found, joined
+
+
+def _further(
+    source: str, seed: int, on_progress: Progress | None
+) -> tuple[PoseDataset, tuple[str, ...]]:
+    """Return what a further dataset has to train on, and the names of its other splits."""
+    root = named_folder(source, seed, on_progress) or Path(source).expanduser()
+    files = annotation_files(root, None, further=True)
+    single = files.get("all") or files.get("train")
+    if single is None:
+        file = next(iter(files.values()))
+        raise DataError(
+            f"{source} has no train annotations, only {', '.join(files)}; a further dataset only "
+            f"trains: name the file itself, say --with {file}"
+        )
+    unused = tuple(split for split in files if split not in ("all", "train"))
+    return _read("all" if "all" in files else "train", single, root), unused
 
 
 def _synthetic(argument: str, seed: int, on_progress: Progress | None) -> Path:
     """Return the folder of that many synthetic people, drawn if they are not there yet.
 
-    The folder's name holds a digest of the code that draws, so other code draws other folders.
+    The folder's name holds a digest of the code and data that draw, so others draw other folders.
     """
     from evopose.data import synthetic  # only who wants synthetic people pays for the import
 
     if argument and not (argument.isdecimal() and int(argument) > 0):
         raise DataError(f"expected synthetic or synthetic:N, say synthetic:500; got {argument!r}")
     count = int(argument or SYNTHETIC_COUNT)
-    code = sorted(Path(str(synthetic.__file__)).parent.glob("*.py"))
+    package = Path(str(synthetic.__file__)).parent
+    code = sorted([*package.glob("*.py"), *package.glob("*.npz")])
     version = hashlib.sha256(b"".join(f.read_bytes() for f in code)).hexdigest()[:12]
 
     def draw(folder: Path) -> None:
@@ -129,62 +223,14 @@ DATASETS: dict[str, Callable[[str, int, Progress | None], Path]] = {"synthetic":
 """Datasets by name: a function of what follows the colon, and the seed, to a DATA folder."""
 
 
-def _named_folder(data: str, seed: int, on_progress: Progress | None) -> Path | None:
+def named_folder(data: str, seed: int, on_progress: Progress | None) -> Path | None:
+    """Return the DATA folder of a name in `DATASETS`, made now if need be; None for a path."""
     name, _, argument = data.partition(":")
     return DATASETS[name](argument, seed, on_progress) if name in DATASETS else None
 
 
-def _annotation_files(root: Path, annotations: str | Path | None) -> dict[str, Path]:
-    """Return the annotation file of each split, or one under `all` that is to be split."""
-    if not root.exists():
-        raise DataError(f"there is no {root}; expected {EXPECTED}")
-    folder = root if root.is_dir() else root.parent
-    if annotations is not None:
-        return _chosen(folder, str(annotations))
-    if root.is_file():
-        return {"all": root}
-    for pattern in PATTERNS:
-        fits = {s: sorted(folder.glob(pattern.format(split=s))) for s in SPLITS}
-        if any(fits.values()):
-            return {s: _only_one(files, folder, s) for s, files in fits.items() if files}
-    single = sorted([*folder.glob("*.json"), *folder.glob("annotations/*.json")])
-    if not single:
-        raise DataError(f"{folder} holds no annotations; expected {EXPECTED}")
-    return {"all": _only_one(single, folder, "")}
-
-
-def _chosen(folder: Path, annotations: str) -> dict[str, Path]:
-    if "{split}" not in annotations:
-        return {"all": folder / Path(annotations).expanduser()}
-    files = {s: folder / Path(annotations.replace("{split}", s)).expanduser() for s in SPLITS}
-    there = {s: f for s, f in files.items() if f.is_file()}
-    if not there:
-        raise DataError(f"none of these files exist: {', '.join(map(str, files.values()))}")
-    return there
-
-
-def _only_one(files: list[Path], folder: Path, split: str) -> Path:
-    if len(files) > 1:
-        first = str(files[0].relative_to(folder))
-        names = ", ".join(str(f.relative_to(folder)) for f in files)
-        raise DataError(
-            f"{folder} holds several annotation files{split and f' for {split}'}: {names}; choose "
-            f"with --annotations, say --annotations '{first.replace(split or chr(0), '{split}')}'"
-        )
-    return files[0]
-
-
 def _read(split: str, file: Path, root: Path) -> PoseDataset:
-    return read_coco(file, name=split, image_folders=_image_folders(split, file, root))
-
-
-def _image_folders(split: str, file: Path, root: Path) -> list[Path]:
-    """Return where a file's images may lie, folders of their own split first."""
-    bases = [root] if root.is_dir() else []
-    bases += [file.parent] + ([file.parent.parent] if file.parent.name == "annotations" else [])
-    own = (file.stem.removeprefix("person_keypoints_"), split)
-    inside = [*own, *(f"images/{name}" for name in own), "images", "."]
-    return list(dict.fromkeys(base / name for base in bases for name in inside))
+    return read_coco(file, name=split, image_folders=image_folders(split, file, root))
 
 
 def _one_skeleton(found: dict[str, PoseDataset]) -> dict[str, PoseDataset]:

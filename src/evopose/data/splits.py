@@ -45,21 +45,23 @@ def fitness_split(train: PoseDataset) -> tuple[PoseDataset, PoseDataset]:
     """Return what a search trains on and the tenth of the images it measures fitness on.
 
     An image's file name alone decides (with its folder's), so its side never changes when other
-    images come or go. If chance leaves a side without persons, one image changes sides.
+    images come or go. If chance leaves a side without persons, one image changes sides. Images of
+    further datasets (`added`) train and never measure.
 
     Raises: DataError if fewer than 2 images have persons to train on.
     """
-    rank = {image.id: _rank(image.path) for image in train.images}
-    peopled = sorted({i.image_id for i in train.trainable}, key=lambda i: (rank[i], i))
+    own = {image.id: _rank(image.path) for image in train.images if not image.added}
+    people = {i.image_id for i in train.trainable if i.image_id in own}
+    peopled = sorted(people, key=lambda i: (own[i], i))
     if len(peopled) < 2:
         raise DataError(
             f"{train.name}: one image with persons cannot both train a network and measure its "
             "fitness; label at least 2, better hundreds"
         )
-    fitness = {i for i, r in rank.items() if r < FITNESS_SHARE}
+    fitness = {i for i, r in own.items() if r < FITNESS_SHARE}
     fitness.add(peopled[0])
     fitness.discard(peopled[-1])
-    rest = rank.keys() - fitness
+    rest = {image.id for image in train.images} - fitness
     return (
         subset(train, rest, name=f"{train.name} without fitness"),
         subset(train, fitness, name=f"{train.name} fitness"),

@@ -62,16 +62,12 @@ def page_data(facts: SearchFacts, tree: Tree, named: Iterable[str] = ()) -> dict
     for one in chosen:
         family = {
             "children": children.get(one.id),
-            "more": totals[one.id] - len(children.get(one.id, ())),
+            "more": (totals[one.id] - len(children.get(one.id, ()))) or None,
             "repeats": repeats.get(one.id) if one.competes else None,
         }
         known = _record(one) | family
-        records[one.id] = {key: value for key, value in known.items() if value not in (None, "", 0)}
-    return {"individuals": records, "tree": _ways(facts, tree), "winner": _winner(facts)}
-
-
-def _winner(facts: SearchFacts) -> str | None:
-    return facts.winner.id if facts.winner is not None else None
+        records[one.id] = {key: value for key, value in known.items() if value not in (None, "")}
+    return {"individuals": records, "tree": _ways(facts, tree)}
 
 
 def _record(one: Individual) -> dict[str, Any]:
@@ -98,7 +94,6 @@ def _record(one: Individual) -> dict[str, Any]:
         "reasons": "; ".join(map(str, transfer.get("reasons", ())))[:300],
         "start": _rounded(start_loss_of(one)),
         "seconds": _rounded(one.seconds),
-        "epochs": history[-1].get("epoch") if history else None,
         "val": _curve(history, "val_loss"),
         "train": _curve(history, "train_loss"),
     }

@@ -57,6 +57,8 @@ class SearchFacts:
     """What was searched and with what, as label -> text, in the order to show."""
     data: str = ""
     """The dataset as the command line names it, for the command to go on with; empty: unknown."""
+    data_options: tuple[str, ...] = ()
+    """The options that open the same data again: --annotations, --with, --rename."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """Worker seconds by what they were spent on ("training", "validation", ...)."""
     wall_seconds: float | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from evopose.evolution.individual import Individual
-from evopose.report.effects import Effect, mutation_effects
+from evopose.report.effects import Effect
 from evopose.report.facts import SearchFacts, fitness_of
 from evopose.report.plotting import (
     BEST,
@@ -142,9 +142,8 @@ def _lower_edge(front: Sequence[Individual]) -> list[Individual]:
     return edge
 
 
-def effects_figure(facts: SearchFacts) -> Figure:
+def effects_figure(effects: Sequence[Effect]) -> Figure:
     """Return a box a kind of mutation: change of fitness from the parent and from the clone."""
-    effects = mutation_effects(facts)
     data = [
         _boxes("from the parent", [(e, e.from_parent) for e in effects], CHILD),
         _boxes("from the generation's clone", [(e, e.from_clone) for e in effects], CLONE),

@@ -14,30 +14,50 @@ from typing import Any
 from evopose.errors import RunError
 from evopose.evolution.individual import Individual
 from evopose.report.effects import mutation_effects
-from evopose.report.facts import SearchFacts, mean_oks_of, transfer_of
+from evopose.report.facts import (
+    SearchFacts,
+    latency_of,
+    mean_oks_of,
+    start_loss_of,
+    transfer_of,
+)
 from evopose.report.page import Picture, render_page
 from evopose.report.reading import read_facts
+from evopose.report.repeats import noise_of, repeated
 
-RESULTS_FORMAT = 1
-"""Version of the layout of results.json."""
+RESULTS_FORMAT = 2
+"""Version of the layout of results.json. 2: repeats (among `individuals`, and `repeats`, `noise`),
+start losses and latencies."""
 
 Column = tuple[str, Callable[[Individual], object]]
 
 COLUMNS: dict[str, Column] = {
-    "id": ("0 the ancestor, 17 a mutant, c3 the clone of generation 3", lambda i: i.id),
-    "kind": ("ancestor, mutant or clone", lambda i: i.kind),
+    "id": (
+        "0 the ancestor, 17 a mutant, c3 the clone of generation 3, 17r2 a repeat of 17",
+        lambda i: i.id,
+    ),
+    "kind": ("ancestor, mutant, clone or repeat", lambda i: i.kind),
     "generation": ("0 the ancestor's", lambda i: i.generation),
-    "birth": ("order of proposal; a clone's is its generation", lambda i: i.birth),
+    "birth": (
+        "order of proposal; a clone's is its generation, a repeat's that of whom it repeats",
+        lambda i: i.birth,
+    ),
     "parent_id": ("whose weights it inherited", lambda i: i.parent_id),
     "status": ("proposed, running, done or failed", lambda i: i.status),
     "fail_reason": ("why it failed", lambda i: i.fail_reason),
-    "genotype": ("[[kernel, repeats, filters / 8, stride], ...]", lambda i: i.genotype.to_json()),
+    "genotype": (
+        "[[kernel, repeats, filters / 8, stride], ...], or an object with more genes",
+        lambda i: i.genotype.to_json(),
+    ),
     "changes": ("what the mutation changed", lambda i: ", ".join(map(str, i.changes))),
     "fitness": ("J, lower is better", lambda i: i.fitness),
     "loss": ("lowest loss over its epochs, on the fitness persons", lambda i: i.loss),
     "mean_oks": ("mean OKS on the fitness persons", mean_oks_of),
     "num_parameters": ("with batch-norm running statistics", lambda i: i.num_parameters),
     "num_macs": ("multiply-adds of one crop", lambda i: i.num_macs),
+    "latency_ms": ("milliseconds of one crop, where measured", latency_of),
+    "latency_device": ("where it was measured", lambda i: getattr(i, "latency_device", None)),
+    "start_loss": ("loss after inheriting, before any training", start_loss_of),
     "best_epoch": ("from 1", lambda i: i.result.get("best_epoch")),
     "share_inherited": (
         "share of parameters copied from the parent",
@@ -133,14 +153,34 @@ def results(facts: SearchFacts) -> dict[str, Any]:
             }
             for e in mutation_effects(facts)
         ],
+        **_repeats(facts),
         "individuals": [_record(one) for one in facts.individuals],
+    }
+
+
+def _repeats(facts: SearchFacts) -> dict[str, Any]:
+    found = repeated(facts.individuals)
+    noise = noise_of(found)
+    return {
+        "repeats": [
+            {
+                "individual": one.individual.id,
+                "fitness": one.individual.fitness,
+                "repeats": [repeat.id for repeat in one.repeats],
+                "repeat_fitness": list(one.values),
+                "mean": one.mean,
+                "std": one.std,
+            }
+            for one in found
+        ],
+        "noise": noise and asdict(noise),
     }
 
 
 def _record(one: Individual) -> dict[str, Any]:
     transfer = transfer_of(one)
     return _row(one) | {
-        "genotype": one.genotype.to_list(),
+        "genotype": one.genotype.to_value(),
         "changes": [asdict(change) for change in one.changes],
         "not_preserved": list(transfer.get("reasons", ())),
         "history": one.result.get("history", []),

@@ -4,6 +4,7 @@ import json
 import shlex
 from html import escape
 
+from evopose.report.effects import mutation_effects
 from evopose.report.facts import SearchFacts
 from evopose.report.figures import effects_figure
 from evopose.report.genes import gene_histories, genes_figure
@@ -42,13 +43,14 @@ def tree_html(facts: SearchFacts, figures: Figures) -> str:
 
 def mutations_html(facts: SearchFacts, figures: Figures) -> str:
     """Return what each kind of mutation did; empty where there is nothing to show."""
-    rows = effects_table(facts)
+    effects = mutation_effects(facts)
+    rows = effects_table(effects)
     if not rows or len(facts.ranked) < 2:
         return ""
     return (
         "<p>The change of fitness that came with each kind of mutation: against the parent (which "
         "holds what training on gained) and against the clone of the generation (which does not). "
-        f"Negative is better.</p>{figures.html(effects_figure(facts), 'mutations')}"
+        f"Negative is better.</p>{figures.html(effects_figure(effects), 'mutations')}"
         f"{table_html(rows)}"
     )
 
@@ -118,7 +120,8 @@ def next_html(facts: SearchFacts) -> str:
     """Return the commands to go on with; empty where there is nothing to show."""
     said = ""
     if facts.winner is not None:
-        command = shlex.join(["evopose", "train", facts.folder, facts.data or "DATA"])
+        data = [facts.data or "DATA", *facts.data_options]
+        command = shlex.join(["evopose", "train", facts.folder, *data])
         other = shlex.join(["evopose", "train", f"{facts.folder}:{facts.winner.id}"])
         said = (
             "<p>Train the winner fully:</p>"
@@ -127,7 +130,7 @@ def next_html(facts: SearchFacts) -> str:
         )
     if facts.state != "finished":
         again = ["evopose", "evolve", facts.data or "DATA", "--run", facts.folder, "--resume"]
-        command = escape(shlex.join(again))
+        command = escape(shlex.join([*again, *facts.data_options]))
         said += f"<p>A search that was stopped goes on with</p><pre>{command}</pre>"
     if facts.config:
         resolved = json.dumps(facts.config, indent=1, sort_keys=True)

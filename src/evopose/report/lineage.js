@@ -47,11 +47,10 @@
     add("latency", one.latency && `${digits(one.latency, 3)} ms`);
     add("inherited", one.inherited === undefined ? undefined : `${digits(100 * one.inherited, 3)} %`);
     if (one.inherited !== undefined) {
-      add("began with parent's function", one.preserves ? "yes" : `no: ${one.reasons || ""}`);
+      add("began with parent's function", one.preserves ? "yes" : ["no", one.reasons].filter(Boolean).join(": "));
     }
     add("loss at start", number(one.start));
     add("seconds", number(one.seconds, 3));
-    add("genes", one.genes);
     return rows;
   }
 
@@ -124,7 +123,7 @@
     if (one.status) panel.append(make("p", one.reason ? `${one.status}: ${one.reason}` : one.status));
     const list = make("dl");
     for (const [label, value] of facts(id, one)) list.append(make("dt", label), make("dd", value));
-    panel.append(list);
+    panel.append(list, make("p", one.genes, "genotype"));
     const drawn = curve(one);
     if (drawn) panel.append(drawn);
     if (one.parent !== undefined) panel.append(people("parent", [one.parent]));
@@ -147,65 +146,67 @@
     opener = null;
   }
 
-  // In every figure a ring about the individual, in the tree also the line of its ancestors.
+  // In every figure a ring about the individual, in the tree also the line of its ancestors. They
+  // are shapes, which Plotly draws without drawing the figure anew.
   const figures = [...document.querySelectorAll(".plotly-graph-div")];
   const isTree = (figure) => figure.closest("#tree") !== null;
 
-  function place(figure, id) {
+  // Nine pixels to both sides of x; Plotly cannot do that itself where the axis is logarithmic.
+  function across(figure, axis, x) {
+    if (axis.type !== "log") return { xsizemode: "pixel", xanchor: x, x0: -9, x1: 9 };
+    const part = (9 * (axis.range[1] - axis.range[0])) / (figure.clientWidth - 80);
+    return { x0: x * 10 ** -part, x1: x * 10 ** part };
+  }
+
+  function ring(figure, id) {
     for (const trace of figure.data) {
       const at = trace.type === "scatter" && trace.customdata ? trace.customdata.indexOf(id) : -1;
-      if (at >= 0) return { x: trace.x[at], y: trace.y[at], xaxis: trace.xaxis, yaxis: trace.yaxis };
+      if (at < 0) continue;
+      const where = { xref: trace.xaxis || "x", yref: trace.yaxis || "y" };
+      const tall = { ysizemode: "pixel", yanchor: trace.y[at], y0: -9, y1: 9 };
+      const wide = across(figure, figure.layout[where.xref.replace("x", "xaxis")], trace.x[at]);
+      return [{ type: "circle", ...where, ...wide, ...tall, line: { color: COLOUR, width: 3 } }];
     }
-    return null;
+    return [];
   }
 
   function way(line) {
-    const [x, y] = [[], []];
+    let path = "";
     for (const id of line) {
       const points = data.tree[id];
-      if (!points) continue;
-      const last = known[id].generation || 0;
-      const first = last - points.length + 1;
-      for (let i = 0; i + 1 < points.length; i++) {
-        for (let step = 0; step <= 14; step++) {
-          const t = step / 14;
-          x.push(first + i + t);
-          y.push(points[i] + (3 - 2 * t) * t * t * (points[i + 1] - points[i]));
-        }
+      if (!points || points.length < 2) continue;
+      const first = (known[id].generation || 0) - points.length + 1;
+      path += `M${first},${points[0]}`;
+      for (let i = 1; i < points.length; i++) {
+        const x = first + i;
+        path += `C${x - 2 / 3},${points[i - 1]} ${x - 1 / 3},${points[i]} ${x},${points[i]}`;
       }
-      x.push(null);
-      y.push(null);
     }
-    return { x, y };
+    const look = { line: { color: COLOUR, width: 3.5 }, fillcolor: "rgba(0,0,0,0)" };
+    return path ? [{ type: "path", xref: "x", yref: "y", path, ...look }] : [];
   }
 
   function mark(id, line) {
     for (const figure of figures) {
-      const old = figure.data.flatMap((t, i) => (t.meta === "chosen" ? [i] : []));
-      const found = id === null ? null : place(figure, id);
-      const added = [];
-      const base = { meta: "chosen", showlegend: false, hoverinfo: "skip", type: "scatter" };
-      if (id !== null && isTree(figure)) {
-        added.push({ ...base, ...way(line), mode: "lines", line: { color: COLOUR, width: 3.5 } });
-      }
-      if (found) {
-        const marker = { symbol: "circle-open", size: 17, color: COLOUR, line: { width: 3 } };
-        added.push({ ...base, ...found, x: [found.x], y: [found.y], mode: "markers", marker });
-      }
-      if (old.length) Plotly.deleteTraces(figure, old);
-      if (added.length) Plotly.addTraces(figure, added);
+      const shapes = id === null ? [] : [...(isTree(figure) ? way(line) : []), ...ring(figure, id)];
+      if (shapes.length || (figure.layout.shapes || []).length) Plotly.relayout(figure, { shapes });
     }
   }
 
   for (const figure of figures) {
     figure.on("plotly_click", (event) => {
       const point = event.points.find((p) => p.customdata !== undefined);
-      if (point) show(String(point.customdata), null);
+      if (!point) return;
+      // Beside what was clicked, not over it.
+      panel.classList.toggle("left", event.event.clientX > window.innerWidth / 2);
+      show(String(point.customdata), null);
     });
   }
   document.addEventListener("click", (event) => {
     const chosen = event.target.closest("button.pick");
-    if (chosen) show(chosen.dataset.id, chosen);
+    if (!chosen) return;
+    if (panel.hidden) panel.classList.remove("left");
+    show(chosen.dataset.id, chosen);
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && !panel.hidden) hide();

@@ -17,6 +17,14 @@ INK, MUTED, GRID = "#1f2937", "#64748b", "#e8ecf1"
 CHILD, BEST, CLONE, PARETO, WINNER = "#94a3b8", "#4f46e5", "#ea7317", "#0d9488", "#e11d48"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', sans-serif"
 
+HOVER_LABEL = {
+    "bgcolor": "#ffffff",
+    "bordercolor": "#cbd5e1",
+    "align": "left",
+    "font": {"family": FONT, "color": INK},
+}
+"""How what a pointer shows looks."""
+
 MOST_DOTS = 4000
 """Dots in a figure; of more, an even choice by fitness is drawn."""
 
@@ -44,7 +52,7 @@ def layout(height: int, x: dict[str, Any], y: dict[str, Any], **more: Any) -> di
         "plot_bgcolor": "#ffffff",
         "margin": {"l": 56, "r": 16, "t": 44, "b": 48},
         "hovermode": "closest",
-        "hoverlabel": {"bgcolor": "#ffffff", "bordercolor": "#cbd5e1", "align": "left"},
+        "hoverlabel": HOVER_LABEL,
         "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
         "xaxis": axis | x,
         "yaxis": axis | y,

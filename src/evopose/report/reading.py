@@ -39,6 +39,7 @@ def read_facts(run: Path) -> SearchFacts:
         stop_reason=reason,
         settings=describe_settings(meta, config),
         data=str(meta.get("source", "")),
+        data_options=tuple(meta.get("data_options", ())),
         seconds=time_spent(individuals, time),
         wall_seconds=time["wall_seconds"] or None,
         overhead=time,

@@ -80,6 +80,8 @@ class Snapshot:
     """The last ones of the search's log, oldest first, `QUIET_EVENTS` aside."""
     data: str
     """The dataset as the command line names it."""
+    data_options: tuple[str, ...]
+    """The options that open the same data again."""
 
 
 def read_snapshot(run: Path, *, best: int = 8, events: int = 8) -> Snapshot:
@@ -121,6 +123,7 @@ def read_snapshot(run: Path, *, best: int = 8, events: int = 8) -> Snapshot:
         seconds_left=left if state == "running" else None,
         events=_last_events(run, events),
         data=str(meta.get("source", "")),
+        data_options=tuple(meta.get("data_options", ())),
     )
 
 

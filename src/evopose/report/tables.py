@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from evopose.evolution.individual import Individual
-from evopose.report.effects import mutation_effects
+from evopose.report.effects import Effect
 from evopose.report.facts import Generation, SearchFacts, latency_of, mean_oks_of
+from evopose.report.repeats import noise_text
 from evopose.report.text import count, duration, number, percent, plural, signed
 
 Row = dict[str, str]
@@ -53,7 +54,7 @@ def changes_text(one: Individual) -> str:
     return ", ".join(map(str, one.changes)).replace("->", "→")
 
 
-def effects_table(facts: SearchFacts) -> list[Row]:
+def effects_table(effects: Sequence[Effect]) -> list[Row]:
     """Return what each kind of mutation did as rows; lower fitness is better."""
     return [
         {
@@ -66,7 +67,7 @@ def effects_table(facts: SearchFacts) -> list[Row]:
             "parameters inherited": percent(effect.share_inherited),
             "began with parent's function": percent(effect.share_preserving),
         }
-        for effect in mutation_effects(facts)
+        for effect in effects
     ]
 
 
@@ -96,7 +97,7 @@ def summary_lines(facts: SearchFacts) -> list[str]:
     lines = [progress_text(facts)]
     if (winner := facts.winner) is not None:
         lines.append(f"best: {winner_text(winner)}")
-        lines.append(gain_text(facts))
+        lines += [gain_text(facts), noise_text(facts)]
         lines.append(
             f"{plural(len(facts.pareto_ids), 'individual')} in the Pareto set of "
             f"{facts.error_name}, parameters and cost"
@@ -119,8 +120,15 @@ def progress_text(facts: SearchFacts) -> str:
         f"{plural(finished, 'individual')} finished" if finished else NOT_YET,
         f"{failed:,} failed" if failed else "",
         f"{pending:,} waiting or in training" if pending else "",
+        _repeats_text(facts),
     ]
     return f"{state}: generation {generations[-1].number}; {', '.join(c for c in counted if c)}"
+
+
+def _repeats_text(facts: SearchFacts) -> str:
+    repeats = [one for one in facts.individuals if one.kind == "repeat"]
+    ended = sum(one.status in ("done", "failed") for one in repeats)
+    return f"{ended} of {plural(len(repeats), 'repeat')} trained" if repeats else ""
 
 
 def winner_text(winner: Individual) -> str:

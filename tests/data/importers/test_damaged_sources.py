@@ -123,6 +123,10 @@ def absurd_coordinate(source: Source) -> None:
     set_value(source, 3e7)
 
 
+def huge_number(source: Source) -> None:
+    set_value(source, 1e308)
+
+
 def negative_size(source: Source) -> None:
     def change(content: Any) -> None:
         if isinstance(content, list):
@@ -186,6 +190,22 @@ def unknown_category(source: Source) -> None:
         rewrite(source, lambda c: c["annotations"][0].update(category_id=999))
 
 
+def category_that_is_no_number(source: Source) -> None:
+    rewrite(source, lambda c: c["annotations"][0].update(category_id={"a": 1}))
+
+
+def strange_crowd(source: Source) -> None:
+    rewrite(source, lambda c: c["annotations"][0].update(iscrowd="maybe"))
+
+
+def strange_area(source: Source) -> None:
+    rewrite(source, lambda c: c["annotations"][0].update(area=""))
+
+
+def one_number(source: Source) -> None:
+    source.labels.write_text("12.5")
+
+
 def unknown_image(source: Source) -> None:
     rewrite(source, lambda c: c["annotations"][0].update(image_id=999_999))
 
@@ -237,6 +257,7 @@ DAMAGES: dict[Callable[[Source], None], tuple[tuple[str, ...], str]] = {
     text_for_a_number: (EVERY, "no numbers|finite numbers or empty|could not convert"),
     digits_as_text: (JSON_KINDS, "no numbers"),
     absurd_coordinate: (EVERY, "far outside the image|parts of the image"),
+    huge_number: (EVERY, "not all finite|finite numbers|parts of the image"),
     negative_size: ((*JSON_KINDS, "yolo-pose"), "must be|negative size|parts of the image"),
     image_missing: (EVERY, r"image is missing|without an image"),
     image_undecodable: (EVERY, "image cannot be read or decoded"),
@@ -246,6 +267,10 @@ DAMAGES: dict[Callable[[Source], None], tuple[tuple[str, ...], str]] = {
     given_twice: (EVERY, "twice|differ|one row"),
     image_given_twice: (COCO_FORMS, "given twice"),
     unknown_category: ((*COCO_FORMS, "yolo-pose"), "category_id must name|classes are person"),
+    category_that_is_no_number: (COCO_FORMS, "each needs a whole number as 'category_id'"),
+    strange_crowd: (COCO_FORMS, "iscrowd must be 0 or 1"),
+    strange_area: (COCO_FORMS, "area must be a number; values that are no numbers"),
+    one_number: (JSON_KINDS, "is not .*: expected .*; got a float"),
     unknown_image: (COCO_FORMS, "image_id must name"),
     name_that_leads_away: (tuple(k for k in EVERY if k != "yolo-pose"), "below the folder"),
     nobody: (EVERY, "nothing to import|no labelled|no person"),
@@ -417,10 +442,10 @@ def test_a_matrix_of_another_name(tmp_path):
         ("kpt_shape: [5, 3]\n", "got 56 values"),
         ("kpt_shape: [17, 3]\ntrain: nowhere\n", "there is no folder nowhere"),
         ("kpt_shape: [17, 3\n", "not understood"),
-        ("kpt_shape [17, 3]\n", "line 1: expected 'key: value'"),
+        ("kpt_shape [17, 3]\n", "expected keys with values"),
         ("a: 1\na: 2\n", "given twice"),
         ("- a\n- b\n", "expected keys with values"),
-        ("names: &x [person]\n", "only plain values"),
+        ("names: !!python/object/apply:os.getcwd []\n", "not understood"),
     ],
 )
 def test_descriptions_that_cannot_be(shared, tmp_path, yaml, said):

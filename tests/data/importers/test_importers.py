@@ -23,6 +23,8 @@ from data.importers.sources import (
 from evopose.data import open_dataset
 from evopose.data.importers import IMPORTERS, Options, import_dataset
 from evopose.errors import ConfigError, DataError
+from evopose.geometry import box_to_crop
+from evopose.metrics import oks
 from evopose.skeleton import COCO_PERSON, flip_pairs_from_names
 
 
@@ -94,6 +96,9 @@ def test_mpii_numbers_by_hand(imported):
     expected = [493.1512, -62.07148, 1436.8488, 881.62612]
     np.testing.assert_allclose(first.box_xyxy, expected, atol=1e-5)
     assert first.area == pytest.approx(0.53 * 943.6976**2)
+    centre, scale = box_to_crop(first.box_xyxy, input_hw=(256, 256), padding=1.25)
+    assert centre == pytest.approx([965, 409.77732])  # HRNet: c + (0, 15 s) - 1
+    assert 256 * scale == pytest.approx(200 * 1.25 * 4.718488)  # HRNet: 200 pixels times 1.25 s
     assert splits.train.skeleton.sigmas[0] == 0.089
     assert any("1 taken off" in note for note in report.assumptions)
 
@@ -146,6 +151,19 @@ def test_crowdpose_keeps_what_it_says_of_crowds(imported, tmp_path):
     assert one.area == pytest.approx(0.53 * 273.15 * 352.42)
     sigmas = [0.79, 0.79, 0.72, 0.72, 0.62, 0.62, 1.07, 1.07, 0.87, 0.87, 0.89, 0.89, 0.79, 0.79]
     assert splits.train.skeleton.sigmas == pytest.approx([s / 10 for s in sigmas])
+
+
+def test_oks_on_aic_is_the_challenges(imported):
+    _, _, splits = imported("aic")
+    one = next(i for i in splits.train.instances if i.id == 10)
+    off = one.keypoints[:, :2] + np.arange(28).reshape(14, 2) / 3
+    width, height = one.box_xyxy[2:] - one.box_xyxy[:2]
+    sigmas = np.array(splits.train.skeleton.sigmas)
+    # keypoint_eval.py: mean(exp(-d^2 / 2 / delta^2 / (box area + 1))), delta = 2 sigma
+    squared = ((off - one.keypoints[:, :2]) ** 2).sum(axis=1)
+    theirs = np.exp(-squared / 2 / (2 * sigmas) ** 2 / (width * height + 1)).mean()
+    ours = oks(off[None], one.keypoints[None], np.array([one.area]), sigmas)
+    assert ours == pytest.approx(theirs, rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["aic", "crowdpose"])
@@ -251,6 +269,14 @@ def test_a_deeplabcut_project_with_the_path_in_three_columns(shared, tmp_path):
     assert report.splits["train"].images == 4
     assert report.splits["train"].skipped == {"frame without a labelled keypoint": 1}
     assert report.splits["train"].instances == 3
+
+
+def test_a_moved_folder_of_frames(shared, tmp_path):
+    source = deeplabcut(shared, tmp_path / "project")
+    moved = source.labels.parent.rename(tmp_path / "frames")
+    import_dataset("deeplabcut", moved / source.labels.name, tmp_path / "out")
+    names = [i.path.name for i in open_dataset(tmp_path / "out").train.images]
+    assert names == [p.name for p in source.images]
 
 
 def test_several_animals_and_the_scene(shared, tmp_path):

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evopose.data.home import Progress
 from evopose.data.importers.aic import read_aic
 from evopose.data.importers.ap10k import read_ap10k
-from evopose.data.importers.checking import Progress, check_labels
+from evopose.data.importers.checking import check_labels
 from evopose.data.importers.crowdpose import read_crowdpose
 from evopose.data.importers.deeplabcut import read_deeplabcut
 from evopose.data.importers.jhmdb import read_jhmdb

@@ -1,13 +1,14 @@
 """From labels to COCO records: images are opened, instances checked against them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from evopose.data.coco import ASSUMED_AREA
+from evopose.data.home import Progress
 from evopose.data.images import read_image
 from evopose.data.importers.labels import LabelledImage, LabelledInstance, Labels, Points, Record
 from evopose.errors import DataError
@@ -17,8 +18,6 @@ _SMALLEST_BOX = 16.0
 _FAR = 1.0
 _FAR_BOX = 10.0
 """How far a keypoint, and a box, may lie outside, in parts of the image's longer side."""
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +47,7 @@ def check_labels(
     Raises: DataError that names the first damaged ones and their number.
     """
     skipped = Counter(labels.skipped)
+    _need_labelled(labels.instances, labels)
     paths, sizes, bad = _open_images(labels, on_progress or (lambda *_: None))
     images = {i.id: i for i in labels.images if i.id in sizes}
     problems = {f"image {reason}": names for reason, names in bad.items()}
@@ -66,11 +66,7 @@ def check_labels(
             kept.append((whole, box))
     if problems and not skip_damaged:
         raise _complaint(problems, labels)
-    if not any(one.keypoints[:, 2].any() and not one.is_crowd for one, _ in kept):
-        raise DataError(
-            f"nothing to import: of {len(labels.instances)} annotations in {len(labels.images)} "
-            "images none that can be used has a labelled keypoint"
-        )
+    _need_labelled([one for one, _ in kept], labels)
     skipped.update({reason: len(names) for reason, names in problems.items()})
     return Checked(
         images=[_image_record(i, sizes[i.id]) for i in images.values()],
@@ -79,6 +75,14 @@ def check_labels(
         skipped=+skipped,
         assumptions=(*labels.assumptions, *_assumed([one for one, _ in kept], padding)),
     )
+
+
+def _need_labelled(usable: Sequence[LabelledInstance], labels: Labels) -> None:
+    if not any(one.keypoints[:, 2].any() and not one.is_crowd for one in usable):
+        raise DataError(
+            f"nothing to import: of {len(labels.instances)} annotations in {len(labels.images)} "
+            "images none that can be used has a labelled keypoint"
+        )
 
 
 def _open_images(

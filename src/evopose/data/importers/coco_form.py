@@ -147,6 +147,7 @@ def _of_categories(
     where = f"{path}, annotations"
     keys = ("id", "image_id", "category_id", "keypoints")
     annotations = need_objects(content["annotations"], keys, where)
+    whole_numbers(annotations, "category_id", where)
     known = {c["id"] for c in content["categories"]}
     strange = (r["id"] for r in annotations if r["category_id"] not in known)
     refuse(strange, where, "category_id must name one of the categories; not so in")
@@ -176,10 +177,12 @@ def _instances(
     keypoints = shifted(keypoints, offset)
     boxes = _boxes(records, ids.tolist(), where, offset) if with_boxes else [None] * len(records)
     areas = number_table(
-        [r.get("area") or 0 for r in records], (), names=ids.tolist(), where=where,
-        needs="area must be a number",
+        [0 if r.get("area") is None else r["area"] for r in records], (), names=ids.tolist(),
+        where=where, needs="area must be a number",
     )  # fmt: skip
     refuse(ids[areas < 0], where, "area must not be negative; so in")
+    strange_crowds = [r["id"] for r in records if r.get("iscrowd", 0) not in (0, 1, None)]
+    refuse(strange_crowds, where, "iscrowd must be 0 or 1; not so in")
     return [
         LabelledInstance(
             id=i,

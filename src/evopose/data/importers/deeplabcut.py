@@ -37,6 +37,7 @@ from evopose.data.importers.reading import (
     load_json,
     load_text,
     no_categories,
+    usable,
     wrong_format,
 )
 from evopose.errors import DataError
@@ -78,12 +79,14 @@ def read_deeplabcut(source: Path, options: Options) -> dict[str, Labels]:
             images.append(LabelledImage(id=len(images) + 1, name=name))
             instances += _animals(animals, sheet, len(images), len(instances))
             skipped["frame without a labelled keypoint"] += int(np.isnan(animals).all())
+    folders = _folders(sheets, options)
+    images = _placed(images, folders)
     _check_images(images, source)
     return {options.split or "train": Labels(
         described=described,
         images=tuple(images),
         instances=tuple(instances),
-        folders=_folders(sheets, options),
+        folders=folders,
         skipped=+skipped,
         assumptions=("visibility: labelled keypoints are called seen (2)",),
     )}  # fmt: skip
@@ -178,7 +181,7 @@ def _numbers(cells: list[list[str]], path: Path) -> Points:
                 values[i, j] = float(cell)
             except ValueError:
                 values[i, j] = np.inf
-            if not np.isfinite(values[i, j]):
+            if not usable(values[i, j]):
                 strange.append(f"{cell!r} in frame {i + 1}")
     refuse(strange, path, "coordinates must be finite numbers or empty; got")
     halves = np.isnan(values[:, ::2]) != np.isnan(values[:, 1::2])
@@ -215,6 +218,15 @@ def _animals(animals: Points, sheet: _Sheet, image_id: int, before: int) -> list
                 extra={"individual": name} if name else {},
             ))  # fmt: skip
     return found
+
+
+def _placed(images: list[LabelledImage], folders: Sequence[Path]) -> list[LabelledImage]:
+    """Return the images without their folders' names where they lie in a folder that was moved."""
+    first = Path(images[0].name)
+    as_said = any((f / first).is_file() for f in folders)
+    if as_said or not any((f / first.name).is_file() for f in folders):
+        return images
+    return [replace(i, name=Path(i.name).name) for i in images]
 
 
 def _check_images(images: list[LabelledImage], source: Path) -> None:

@@ -3,8 +3,9 @@
 Three forms: COCO-like JSON with LSP's names (counted from 0), and `joints.mat` of either set.
 `joints.mat` is read without MATLAB or SciPy. LSP's is (3, 14, 2000); its third row says hidden:
 0 becomes 2 (seen), 1 becomes 1 (hidden). LSPE's is (14, 3, 10000); its third column says visible:
-1 becomes 2, 0 becomes 0 (not labelled). Coordinates count from 1, as MATLAB does; 1 is taken off.
-Image i is `im0001.jpg` (LSP) or `im00001.jpg` (LSPE). Boxes go about the keypoints.
+1 becomes 2, 0 becomes 0 (not labelled). Coordinates are taken to count from 1, as MATLAB does
+(the READMEs do not say); 1 is taken off. Image i is `im0001.jpg` (LSP) or `im00001.jpg` (LSPE).
+Boxes go about the keypoints.
 
 Source: Johnson & Everingham, BMVC 2010 and CVPR 2011, with the READMEs of both sets (which call
 both flags visibility; users of LSP found its own to mean hidden).
@@ -18,7 +19,7 @@ from evopose.data.checks import refuse
 from evopose.data.importers.coco_form import read_coco_form, shifted
 from evopose.data.importers.labels import LabelledImage, LabelledInstance, Labels, Options, Points
 from evopose.data.importers.matfile import read_mat_array
-from evopose.data.importers.reading import image_folders, no_categories
+from evopose.data.importers.reading import image_folders, no_categories, usable
 from evopose.data.importers.skeletons import LSP
 from evopose.errors import DataError
 
@@ -57,13 +58,13 @@ def _of_matrix(path: Path, options: Options) -> Labels:
             for i, k in zip(numbers, keypoints, strict=True)
         ),
         folders=image_folders(path, options.images),
-        assumptions=("coordinates: counted from 1 in joints.mat, 1 taken off", said),
+        assumptions=("coordinates: taken to count from 1, as MATLAB does, 1 taken off", said),
     )
 
 
 def _keypoints(rows: Points, means: tuple[int, int], path: Path) -> Points:
     numbers = np.arange(1, len(rows) + 1)
-    refuse(numbers[~np.isfinite(rows).all(axis=(1, 2))], path, "not all finite in persons")
+    refuse(numbers[~usable(rows).all(axis=(1, 2))], path, "not all finite in persons")
     strange = ~np.isin(rows[..., 2], (0, 1)).all(axis=1)
     refuse(numbers[strange], path, "the flag must be 0 or 1; not so in persons")
     seen = np.array(means)[rows[..., 2].astype(int)]

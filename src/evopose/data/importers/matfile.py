@@ -14,7 +14,7 @@ from evopose.data.importers.labels import Points
 from evopose.errors import DataError
 
 _HEADER = 128
-_LARGEST = 2**30
+_LARGEST = 2**26
 """More bytes than this in a compressed array are refused."""
 _MATRIX, _COMPRESSED = 14, 15
 _TYPES = {
@@ -40,7 +40,7 @@ def read_mat_array(path: Path, name: str) -> Points:
         raise DataError(f"{path} is no MATLAB file of version 5")
     try:
         found = dict(_arrays(content[_HEADER:], order))
-    except (struct.error, zlib.error, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (struct.error, zlib.error, ValueError, KeyError, RecursionError) as error:
         raise DataError(f"{path} is damaged or cut off: {error}") from error
     if found.get(name) is None:
         raise DataError(

@@ -7,11 +7,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import yaml
+from numpy.typing import NDArray
 
 from evopose.data.checks import refuse
 from evopose.data.importers.detect import looks_like
 from evopose.data.importers.labels import Options, Points, Record
 from evopose.errors import ConfigError, DataError
+
+LARGEST = 1e9
+"""Numbers beyond are no coordinates and count as not finite."""
 
 
 def load_text(path: Path) -> str:
@@ -39,6 +44,28 @@ def load_json(path: Path) -> Any:
         raise DataError(f"{path} is not JSON, or is cut off: {error}{hint}") from error
 
 
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Return a file's mapping. Raises: DataError if it is none, or no YAML of plain values."""
+    try:
+        value = yaml.load(load_text(path), Loader=_PlainYaml)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not understood as YAML: {error}") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path}: expected keys with values, such as 'kpt_shape: [17, 3]'")
+    return value
+
+
+class _PlainYaml(yaml.SafeLoader):
+    """Builds plain values only, keys as texts, and refuses a key that is given twice instead of
+    dropping one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        if doubled := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.YAMLError(f"{doubled[0]!r} is given twice")
+        return {str(key): value for key, value in super().construct_mapping(node, deep).items()}
+
+
 def wrong_format(path: Path, wanted: str, expected: str, content: Any) -> DataError:
     """Return the error for a file that is not of the format `wanted`, with a guess what it is."""
     seen = looks_like(content)
@@ -47,7 +74,8 @@ def wrong_format(path: Path, wanted: str, expected: str, content: Any) -> DataEr
     elif isinstance(content, dict):
         came = "an object with " + (", ".join(map(str, list(content)[:8])) or "nothing in it")
     else:
-        came = f"a {type(content).__name__}" + (f" of {len(content)}" if content else ", empty")
+        came = f"a {type(content).__name__}"
+        came += f" of {len(content)}" if isinstance(content, list | str) else ""
     return DataError(f"{path} is not {wanted}: expected {expected}; got {came}{_hint(seen)}")
 
 
@@ -99,9 +127,14 @@ def number_table(
         table = np.array(rows, np.float64).reshape(len(named), *shape)
     except OverflowError as error:
         raise DataError(f"{where}: {needs}; a value is too large for a number") from error
-    lost = np.flatnonzero(~np.isfinite(table).all(axis=tuple(range(1, table.ndim))))
+    lost = np.flatnonzero(~usable(table).all(axis=tuple(range(1, table.ndim))))
     refuse((named[i][0] for i in lost.tolist()), where, f"{needs}; not all finite in")
     return table
+
+
+def usable(numbers: Points) -> NDArray[np.bool_]:
+    """Return which numbers are finite, and no larger than any picture could have them."""
+    return np.asarray(np.abs(numbers) < LARGEST)
 
 
 def _has_shape(value: Any, shape: tuple[int, ...]) -> bool:

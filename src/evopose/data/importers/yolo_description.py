@@ -7,8 +7,7 @@ from typing import Any
 
 from evopose.data.importers.given import given_skeleton
 from evopose.data.importers.labels import NOT_PUBLISHED, FormatSkeleton, Options
-from evopose.data.importers.reading import load_json, wrong_format
-from evopose.data.importers.simple_yaml import read_simple_yaml
+from evopose.data.importers.reading import load_json, load_yaml, wrong_format
 from evopose.errors import DataError
 from evopose.skeleton import COCO_PERSON, Skeleton, flip_pairs_from_names
 
@@ -45,7 +44,7 @@ def describe(source: Path, options: Options) -> YoloDescription:
     Raises: DataError if something is missing or contradicts.
     """
     file = _yaml_file(source)
-    said = read_simple_yaml(file) if file else {}
+    said = load_yaml(file) if file else {}
     shape = _shape(said, file or source)
     described, notes = _skeleton(said, shape, options, file or source)
     if shape and shape[0] != len(described.skeleton):

@@ -5,7 +5,8 @@ from evopose.data.synthetic.coco import (
     synthetic_dataset,
     write_synthetic,
 )
-from evopose.data.synthetic.scene import Person, Scene, SceneConfig, draw_scene
+from evopose.data.synthetic.config import SceneConfig
+from evopose.data.synthetic.scene import Person, Scene, draw_scene
 
 __all__ = [
     "Person",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.data.synthetic.body import Array
-from evopose.data.synthetic.outfit import NEUTRALS, SKINS
+from evopose.data.synthetic.outfit import NEUTRALS, SKINS, sample_cloth
 
 Image = NDArray[np.uint8]
 Colour = list[float]
@@ -22,10 +22,10 @@ def draw_background(rng: np.random.Generator, height: int, width: int, horizon: 
     image = np.empty((height, width, 3), dtype=np.uint8)
     places = list(PLACES.values())
     places[int(rng.random() * len(places))](rng, image, horizon)
-    for _ in range(int(rng.random() ** 2 * 7)):
+    for _ in range(int(rng.random() ** 2 * 10)):
         _clutter(rng, image)
     image = textured(rng, image, strength=rng.uniform(0.04, 0.28), zoom=rng.uniform(0.6, 2.0))
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         sigma = rng.uniform(0.4, 2.5) * height / 256
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.uint8)
     return image
@@ -161,6 +161,35 @@ def _lights(rng: np.random.Generator, image: Image, horizon: int) -> None:
         cv2.circle(image, at, int(1 + height * 0.05 * r), spot.tolist(), -1, cv2.LINE_AA)
 
 
+def _mess(rng: np.random.Generator, image: Image, horizon: int) -> None:
+    """Fill the view with things of every shape and colour."""
+    height, width = image.shape[:2]
+    image[:] = _soft(rng).astype(np.uint8)
+    image[horizon:] = _soft(rng).astype(np.uint8)
+    shapes = rng.random((int(rng.uniform(10, 45)), 6))
+    for x, y, a, b, turn, kind in shapes.tolist():
+        colour = (_soft(rng) if kind < 0.6 else sample_cloth(rng)).tolist()
+        axes = (1 + int(width * 0.35 * a * a), 1 + int(height * 0.3 * b * b))
+        at = (int(x * width), int(y * height))
+        if kind % 0.2 < 0.08:
+            cv2.ellipse(image, at, axes, 180 * turn, 0, 360, colour, -1)
+        else:
+            corners = cv2.boxPoints((at, (2.0 * axes[0], 2.0 * axes[1]), 360 * round(turn, 1)))
+            cv2.fillConvexPoly(image, corners.astype(np.int32), colour)
+
+
+def _thicket(rng: np.random.Generator, image: Image, horizon: int) -> None:
+    """Fill the view with leaves, rock or rubble: strong texture of two sizes."""
+    height = len(image)
+    green = rng.random() < 0.5
+    tone = np.array([90.0, 120, 60] if green else _soft(rng))
+    _gradient(image, 0, height, tone * rng.uniform(0.5, 1.3), tone * rng.uniform(0.5, 1.3))
+    if rng.random() < 0.3:
+        _sky(rng, image, horizon)
+    for zoom in (rng.uniform(0.15, 0.5), rng.uniform(0.8, 2.0)):
+        image[:] = textured(rng, image, strength=rng.uniform(0.3, 0.9), zoom=zoom)
+
+
 PLACES: dict[str, Callable[[np.random.Generator, Image, int], None]] = {
     "room": _room,
     "street": _street,
@@ -168,6 +197,8 @@ PLACES: dict[str, Callable[[np.random.Generator, Image, int], None]] = {
     "court": _court,
     "studio": _studio,
     "lights": _lights,
+    "mess": _mess,
+    "thicket": _thicket,
 }
 """Name -> what draws it; the horizon is a row of the image."""
 

@@ -16,8 +16,8 @@ UPPER_ARM, FOREARM, HAND, THIGH, SHANK, FOOT = 3, 5, 7, 9, 11, 13
 """Bones: an index each; of a pair this is the left one, and the right one follows it."""
 
 BONE_COUNT = 15
-_PARENT = np.array([-1, 0, 1, 1, 1, 3, 4, 5, 6, 0, 0, 9, 10, 11, 12])
-_LEVELS = [np.array(level) for level in ([1, 9, 10], [2, 3, 4, 11, 12], [5, 6, 13, 14], [7, 8])]
+PARENT = np.array([-1, 0, 1, 1, 1, 3, 4, 5, 6, 0, 0, 9, 10, 11, 12])
+LEVELS = [np.array(level) for level in ([1, 9, 10], [2, 3, 4, 11, 12], [5, 6, 13, 14], [7, 8])]
 
 _SPINE = 0.35
 """Where the chest turns on the pelvis, as a share of the way from hips to shoulders."""
@@ -125,16 +125,16 @@ def articulate(build: Build, angles_deg: Array, root: Array) -> Joints:
     """
     rotation = rotations(angles_deg)
     rotation[PELVIS] = root @ rotation[PELVIS]
-    offset = _offsets(build)
+    offset = bone_offsets(build)
     position = np.zeros((BONE_COUNT, 3))
-    for level in _LEVELS:
-        parent = _PARENT[level]
+    for level in LEVELS:
+        parent = PARENT[level]
         position[level] = position[parent] + (rotation[parent] @ offset[level, :, None])[:, :, 0]
         rotation[level] = rotation[parent] @ rotation[level]
     return Joints(position=position, rotation=rotation)
 
 
-def _offsets(build: Build) -> Array:
+def bone_offsets(build: Build) -> Array:
     """Return (15, 3): where each bone begins in its parent's coordinates."""
     up = (1.0 - _SPINE) * build.torso
     return np.array(

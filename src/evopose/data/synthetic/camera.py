@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from evopose.data.synthetic.background import Image, textured
 from evopose.data.synthetic.draw import Light
 
+_GREY = np.tile([0.299, 0.587, 0.114], (3, 1))
+
 
 def sample_light(rng: np.random.Generator) -> Light:
     """Return a light from above, warm or cold, hard or soft."""
@@ -21,6 +23,12 @@ def sample_light(rng: np.random.Generator) -> Light:
         key=key * warmth[0],
         ambient=(0.98 - 0.62 * key) * rng.uniform(0.85, 1.1) * warmth[1],
     )
+
+
+def backlit(rng: np.random.Generator, light: Light) -> Light:
+    """Return what of `light` reaches people who stand before it: little."""
+    share = rng.uniform(0.08, 0.45)
+    return Light(direction=light.direction, key=share * light.key, ambient=share * light.ambient)
 
 
 def under(light: Light, background: Image) -> Image:
@@ -36,6 +44,7 @@ def photographed(rng: np.random.Generator, image: Image, degraded: float) -> Ima
     """Return `image` as a camera takes it: uneven light, grain, noise; and, with the probability
     `degraded`, out of focus, shaken or badly compressed."""
     height, width = image.shape[:2]
+    image = _developed(rng, image)
     image = textured(rng, image, strength=rng.uniform(0.02, 0.07), zoom=rng.uniform(1.2, 2.0))
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)
     slope = rng.uniform(-0.22, 0.22, 2)
@@ -55,6 +64,15 @@ def photographed(rng: np.random.Generator, image: Image, degraded: float) -> Ima
         coded = cv2.imencode(".jpg", image, quality)[1]
         image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), dtype=np.uint8)
     return image
+
+
+def _developed(rng: np.random.Generator, image: Image) -> Image:
+    """Return `image` with its colours dull, strong or gone, its contrast weak or hard."""
+    saturation = 0.0 if rng.random() < 0.08 else rng.uniform(0.5, 1.35)
+    contrast = rng.uniform(0.75, 1.35)
+    mixed = contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY)
+    shift = np.full((3, 1), (1 - contrast) * 115.0)
+    return np.asarray(cv2.transform(image, np.hstack([mixed, shift])), dtype=np.uint8)
 
 
 def _streak(rng: np.random.Generator, most: int) -> NDArray[np.float32]:

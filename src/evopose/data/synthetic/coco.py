@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from evopose.data.synthetic.scene import Person, Scene, SceneConfig, draw_scene
+from evopose.data.synthetic.config import SceneConfig
+from evopose.data.synthetic.scene import Person, Scene, draw_scene
 from evopose.errors import DataError
 from evopose.skeleton import COCO_PERSON
 

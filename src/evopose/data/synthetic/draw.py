@@ -5,6 +5,7 @@ whose fourth channel says which part of whom is on top: visibility is read from 
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -20,9 +21,6 @@ Canvas = NDArray[np.uint8]
 PARTS = 20
 NOBODY = 255
 
-_SHIFT = 3  # corners are given in eighths of a canvas pixel
-_UNIT = 1 << _SHIFT
-
 
 @dataclass(frozen=True, kw_only=True)
 class Light:
@@ -33,6 +31,31 @@ class Light:
     key: Array
     ambient: Array
     """(3,) each: RGB strength of the directed and of the surrounding light."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    """What sees one figure."""
+
+    SHIFT: ClassVar[int] = 3
+    """Corners are given to OpenCV in fractions of a canvas pixel, with so many binary digits."""
+
+    distance: float
+    """From the hips, in statures of an average adult."""
+    scale: float
+    """Pixels of the image a stature, at that distance."""
+    offset: Array
+    """(2,) where the hips' middle is seen, in pixels of the image."""
+
+    def to_image(self, points: Array) -> Array:
+        """Return (..., 2) where `points` (..., 3) are seen, in pixels of the image."""
+        return np.asarray(project(points, self.distance) * self.scale + self.offset)
+
+    def to_canvas(self, points: Array) -> NDArray[np.int32]:
+        """Return (..., 2) where `points` (..., 3) are seen, in eighths of a canvas pixel."""
+        pixels = (2 * self.to_image(points) + 0.5).clip(-4000, 4000)
+        fixed: NDArray[np.int32] = np.rint(pixels * (1 << self.SHIFT)).astype(np.int32)
+        return fixed
 
 
 def empty_canvas(background: NDArray[np.uint8]) -> Canvas:
@@ -49,44 +72,44 @@ def project(points: Array, distance: float) -> Array:
 
 
 def draw_figure(
-    canvas: Canvas,
-    figure: Figure,
-    light: Light,
-    *,
-    distance: float,
-    scale: float,
-    offset: Array,
-    number: int,
+    canvas: Canvas, figure: Figure, light: Light, camera: Camera, *, number: int
 ) -> None:
-    """Draw `figure` as the scene's person `number`, at `scale` pixels a stature from `offset`."""
-
-    def to_canvas(points: Array) -> NDArray[np.int32]:
-        pixels = 2 * (project(points, distance) * scale + offset) + 0.5
-        fixed: NDArray[np.int32] = np.rint(pixels.clip(-4000, 4000) * _UNIT).astype(np.int32)
-        return fixed
-
-    points, face = to_canvas(figure.points), to_canvas(figure.face)
+    """Draw `figure` as the scene's person `number`."""
+    points, face = camera.to_canvas(figure.points), camera.to_canvas(figure.face)
     quads = points[figure.corners]
-    seen = np.flatnonzero(figure.two_sided | (_turn(quads) > 0))
+    seen = np.flatnonzero((figure.two_sided | (_turn(quads) > 0)) & _inside(quads, canvas))
     seen_face = np.flatnonzero(figure.face_two_sided | (_turn(face[:, ::2]) > 0))
-    rgb = np.concatenate(
-        [
-            _lit(figure.normals[seen], figure.colours[seen], light),
-            _lit(_normals(figure.face[seen_face, ::2]), figure.face_colours[seen_face], light),
-        ]
-    )
+    corners = figure.face[seen_face]
+    normals = np.concatenate([figure.normals[seen], _normals(corners[:, ::2])])
+    colours = np.concatenate([figure.colours[seen], figure.face_colours[seen_face]])
     parts = np.concatenate([figure.parts[seen], figure.face_parts[seen_face]])
-    fills = np.column_stack([rgb, number * PARTS + parts]).tolist()
+    fills = np.column_stack([_lit(normals, colours, light), number * PARTS + parts]).tolist()
     depth = np.concatenate(
         [
-            figure.points[:, 2][figure.corners[seen]] @ np.full(4, 0.25),
-            figure.face[seen_face, :, 2].mean(axis=1) - figure.face_nearer[seen_face],
+            figure.points[:, 2][figure.corners[seen]] @ _QUARTERS,
+            corners[:, :, 2] @ _EIGHTHS - figure.face_nearer[seen_face],
         ]
     )
     polygons = [*quads[seen], *face[seen_face]]
-    fill, line = cv2.fillConvexPoly, cv2.LINE_8
+    fill, line, shift = cv2.fillConvexPoly, cv2.LINE_8, Camera.SHIFT
     for i in np.argsort(-depth, kind="stable").tolist():
-        fill(canvas, polygons[i], fills[i], line, _SHIFT)
+        fill(canvas, polygons[i], fills[i], line, shift)
+
+
+_QUARTERS, _EIGHTHS = np.full(4, 1 / 4), np.full(8, 1 / 8)
+
+
+def _inside(quads: NDArray[np.int32], canvas: Canvas) -> NDArray[np.bool_]:
+    """Return (N,) whether quads (N, 4, 2) of an ordinary size can touch the canvas."""
+    height, width = canvas.shape[:2]
+    x, y = quads[:, 0, 0], quads[:, 0, 1]
+    reach = 1 + int(
+        np.abs(quads[:, 2] - quads[:, 0]).max() + np.abs(quads[:, 3] - quads[:, 1]).max()
+    )
+    unit = 1 << Camera.SHIFT
+    return np.asarray(
+        (x > -reach) & (x < width * unit + reach) & (y > -reach) & (y < height * unit + reach)
+    )
 
 
 def _turn(quads: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -105,16 +128,17 @@ def _normals(quads: Array) -> Array:
 
 def _lit(normals: Array, colours: Array, light: Light) -> Array:
     """Return the colours (N, 3) of surfaces that face along `normals` (N, 3) under `light`."""
-    unit = normals / (np.sqrt((normals * normals).sum(axis=1, keepdims=True)) + 1e-12)
-    unit *= np.where(unit[:, 2:] > 0.3, -1.0, 1.0)  # the inside of a thin thing
-    towards = ((unit @ light.direction + 0.2) / 1.2).clip(0, 1)[:, None]
+    length = np.sqrt(np.einsum("ij,ij->i", normals, normals)) + 1e-12
+    unit = normals / np.where(normals[:, 2] > 0.3 * length, -length, length)[:, None]
+    towards = np.minimum(np.maximum((unit @ light.direction + 0.2) / 1.2, 0), 1)[:, None]
     sky = (0.75 - 0.25 * unit[:, 1])[:, None]
-    edge = (0.72 + 0.28 * np.sqrt((-unit[:, 2]).clip(0, 1)))[:, None]
-    return np.asarray((colours * edge * (light.ambient * sky + light.key * towards)).clip(0, 255))
+    edge = (0.72 + 0.28 * np.sqrt(np.maximum(-unit[:, 2], 0)))[:, None]
+    lit = colours * edge * (light.ambient * sky + light.key * towards)
+    return np.asarray(np.minimum(np.maximum(lit, 0), 255))
 
 
 _BOTH = (PART_TRUNK, PART_SKIRT)
-_OWN: tuple[tuple[int, ...], ...] = (
+_OWN_PARTS: tuple[tuple[int, ...], ...] = (
     *[(PART_HEAD,)] * 5,
     *[(PART_TRUNK, UPPER_ARM + s) for s in (0, 1)],
     *[(UPPER_ARM + s, FOREARM + s) for s in (0, 1)],
@@ -125,23 +149,26 @@ _OWN: tuple[tuple[int, ...], ...] = (
 )
 """For each keypoint the parts that show it where they are on top."""
 
+_OWN = np.array([np.isin(np.arange(PARTS), parts) for parts in _OWN_PARTS])
+_OWN_TURNED = _OWN & ~np.isin(np.arange(PARTS), _BOTH)
+_OWN_TURNED[:5] = False
+"""(17, PARTS): the same as flags, and what is left where the side is turned away."""
+_AROUND = np.array([(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)])
+
 
 def visibility(canvas: Canvas, keypoints: Array, figure: Figure, number: int) -> NDArray[np.int64]:
     """Return COCO's visibility (17,): 0 out of the image, 1 hidden by whatever is there, 2 seen.
 
     `keypoints` (17, 2) in pixels of the image.
     """
-    height, width = canvas.shape[0] // 2, canvas.shape[1] // 2
+    most = np.array(canvas.shape[:2])
+    inside = ((keypoints >= 0) & (keypoints <= most[::-1] // 2 - 1)).all(axis=1)
+    centre = np.rint(2 * keypoints[inside, ::-1] + 0.5).astype(int)
+    rows, columns = (centre[:, None] + _AROUND).clip(0, most - 1).transpose(2, 0, 1)
+    part = canvas[rows, columns, 3].astype(int) - number * PARTS
+    own = np.where(figure.shows[:, None], _OWN, _OWN_TURNED)[inside]
+    of_own = np.take_along_axis(own, part.clip(0, PARTS - 1), axis=1)
+    seen = (of_own & (part >= 0) & (part < PARTS)).any(axis=1)
     out = np.zeros(17, dtype=np.int64)
-    base = number * PARTS
-    for k, (x, y) in enumerate(keypoints.tolist()):
-        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):
-            continue
-        column, row = round(2 * x + 0.5), round(2 * y + 0.5)
-        around = canvas[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2, 3]
-        on_top = {int(value) - base for value in around.flat}
-        if k >= 5 and not figure.shows[k]:
-            on_top -= set(_BOTH)
-        hidden = k < 5 and not figure.shows[k]
-        out[k] = 1 if hidden or on_top.isdisjoint(_OWN[k]) else 2
+    out[inside] = np.where(seen, 2, 1)
     return out

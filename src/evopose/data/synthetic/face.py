@@ -68,6 +68,8 @@ NEARER = np.array([nearer for _, nearer, _ in FEATURES])
 PARTS_OF_FACE = np.array([PART_HAIR if kind == "brim" else PART_HEAD for kind, _, _ in FEATURES])
 TWO_SIDED = np.arange(len(FEATURES)) < 3
 """Ears and brim are thin, and seen from behind as well."""
+FINE = np.array([kind in ("frame", "white", "iris", "mouth") for kind, _, _ in FEATURES])
+"""Too small to be seen of a small figure."""
 _GLASSES = np.array([kind in ("frame", "lens") for kind, _, _ in FEATURES])
 _BRIM = np.array([kind == "brim" for kind, _, _ in FEATURES])
 

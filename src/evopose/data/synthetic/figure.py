@@ -7,6 +7,7 @@ import numpy as np
 
 from evopose.data.synthetic.body import HEAD, PELVIS, Array, articulate, keypoints_3d, sample_build
 from evopose.data.synthetic.face import (
+    FINE,
     NEARER,
     PARTS_OF_FACE,
     TWO_SIDED,
@@ -14,6 +15,7 @@ from evopose.data.synthetic.face import (
     face_polygons,
 )
 from evopose.data.synthetic.mesh import (
+    COARSE_TEMPLATES,
     PART_HAIR,
     PART_SKIRT,
     SEGMENTS,
@@ -61,16 +63,23 @@ class Figure:
     support: str
 
 
-def make_figure(rng: np.random.Generator, pose: Pose, root: Array, *, sides: int) -> Figure:
+def make_figure(
+    rng: np.random.Generator, pose: Pose, root: Array, *, sides: int, coarse: bool = False
+) -> Figure:
     """Return a person of random build and clothes in `pose`, turned by `root` (3, 3).
 
-    `sides` is how many quads a limb has around it: 8, 16 or a multiple of 16.
+    `sides` is how many quads a limb has around it: 6, 8, 16 or a multiple of 16; a `coarse` one has
+    half of them along it.
     """
     build = sample_build(rng)
     outfit = sample_outfit(rng, build)
     joints = articulate(build, pose.angles_deg, root)
     colours, thickness, exists = paint(outfit, build, rng)
-    rings = vertices(build, joints, thickness, sides)
+    template = (COARSE_TEMPLATES if coarse else TEMPLATES)[build.feminine]
+    if coarse:
+        colours, thickness = colours[template.first], thickness[template.last]
+        exists = exists[template.first] | exists[template.last]
+    rings = vertices(template, build, joints, thickness, sides)
     if outfit.skirt:
         edges = np.linspace(-0.25, outfit.skirt, SKIRT_ROWS + 1)
         rows = np.stack([edges[:-1], edges[1:]], axis=1)
@@ -79,11 +88,13 @@ def make_figure(rng: np.random.Generator, pose: Pose, root: Array, *, sides: int
         skirt = np.broadcast_to(outfit.skirt_colour * pleats, (SKIRT_ROWS, SEGMENTS, 3))
         colours = np.concatenate([colours, skirt.clip(0, 255)])
         exists = np.concatenate([exists, np.ones((SKIRT_ROWS, SEGMENTS), dtype=bool)])
-    topology = _topology(build.feminine, bool(outfit.skirt), sides)
+    topology = _topology(build.feminine, coarse, bool(outfit.skirt), sides)
     points, normals = _surface(rings, topology)
     quad = np.flatnonzero(exists[topology.patch])
     patch = topology.patch[0][quad], topology.patch[1][quad]
     feature_colours, features = face_colours(outfit)
+    if coarse:
+        features = features & ~FINE
     return Figure(
         points=build.stature * points,
         corners=topology.corners[quad],
@@ -119,13 +130,15 @@ class _Topology:
     above: Indices
     below: Indices
     """(R,) each: the next row of the same tube, itself at the end."""
+    after: Indices
+    """(sides,) the next vertex around."""
     cuts: int
     """How many bands of quads a row is cut into along the tube."""
 
 
-@lru_cache(maxsize=16)
-def _topology(feminine: bool, skirt: bool, sides: int) -> _Topology:
-    template = TEMPLATES[feminine]
+@lru_cache(maxsize=32)
+def _topology(feminine: bool, coarse: bool, skirt: bool, sides: int) -> _Topology:
+    template = (COARSE_TEMPLATES if coarse else TEMPLATES)[feminine]
     extra = SKIRT_ROWS * skirt
     tube = np.concatenate([template.tube, np.full(extra, -1)])
     row = np.arange(len(tube))
@@ -148,6 +161,7 @@ def _topology(feminine: bool, skirt: bool, sides: int) -> _Topology:
         inward=inward,
         above=above,
         below=below,
+        after=after,
         cuts=cuts,
     )
 
@@ -158,20 +172,22 @@ def _surface(rings: Array, topology: _Topology) -> tuple[Array, Array]:
     A normal changes smoothly from row to row of a tube, and the caps of tubes take their
     neighbours', so that light shows no seams.
     """
-    x, y, z = np.moveaxis(rings, 3, 0)
-    x1, y1, z1 = (np.roll(c[:, 1], -1, axis=1) - c[:, 0] for c in (x, y, z))
-    x2, y2, z2 = (c[:, 1] - np.roll(c[:, 0], -1, axis=1) for c in (x, y, z))
+    points = np.ascontiguousarray(rings.transpose(3, 1, 0, 2))
+    upper, lower = points[:, 0], points[:, 1]
+    x1, y1, z1 = lower[:, :, topology.after] - upper
+    x2, y2, z2 = lower - upper[:, :, topology.after]
     normals = np.stack([y2 * z1 - z2 * y1, z2 * x1 - x2 * z1, x2 * y1 - y2 * x1])
-    normals /= np.sqrt((normals * normals).sum(axis=0)) + 1e-12
+    normals /= np.sqrt(np.einsum("ijk,ijk->jk", normals, normals)) + 1e-12
     normals = normals[:, topology.inward]
     above, below = normals + normals[:, topology.above], normals + normals[:, topology.below]
     cuts = topology.cuts
+    if cuts == 1:
+        return rings.reshape(-1, 3), (0.5 * (above + below)).reshape(3, -1).T
     step = np.arange(cuts)[:, None] / cuts
     smooth = above[:, :, None] + (step + 0.5 / cuts) * (below - above)[:, :, None]
-    if cuts > 1:
-        upper, fall = rings[:, 0, None], (rings[:, 1] - rings[:, 0])[:, None]
-        step = step.reshape(1, cuts, 1, 1)
-        rings = np.stack([upper + step * fall, upper + (step + 1 / cuts) * fall], axis=2)
+    first, fall = rings[:, 0, None], (rings[:, 1] - rings[:, 0])[:, None]
+    step = step.reshape(1, cuts, 1, 1)
+    rings = np.stack([first + step * fall, first + (step + 1 / cuts) * fall], axis=2)
     return rings.reshape(-1, 3), smooth.reshape(3, -1).T
 
 

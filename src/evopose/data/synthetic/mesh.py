@@ -6,7 +6,9 @@ patch shows) or a multiple of 16 (each patch is cut into equal parts).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +129,14 @@ class Template:
     along: Array
     """(R,) how far along the limb: 0 to 1 on the first bone, 1 to 2 on the second, 2 up beyond;
     on trunk and head the height of the row's middle."""
+    first: Indices
+    last: Indices
+    """(R,) each: the rows of the full template that this row joins."""
+    head: Indices
+    """Rows of head and hair."""
+    thighs: tuple[Indices, Indices]
+    outward: tuple[Array, Array]
+    """Rows of the left and the right thigh, and how far each of their rings lies outward."""
 
 
 def _template(feminine: bool) -> Template:
@@ -149,48 +159,88 @@ def _template(feminine: bool) -> Template:
         part=np.array(parts),
         tube=np.array(numbers),
         along=np.array(along),
+        first=np.arange(len(bones)),
+        last=np.arange(len(bones)),
+        **_special_rows(np.array(rings), np.array(bones)),
+    )
+
+
+def _special_rows(rings: Array, bone: Indices) -> dict[str, Any]:
+    """Return what a template keeps of head and thighs."""
+    thighs = [np.flatnonzero(bone == THIGH + side) for side in (0, 1)]
+    # COCO's hip lies a little outside the joint
+    outward = [
+        sign * 0.012 * (1 - rings[rows, :, :1].clip(0, 1))
+        for rows, sign in zip(thighs, (-1.0, 1.0), strict=True)
+    ]
+    return {
+        "head": np.flatnonzero(bone == HEAD),
+        "thighs": tuple(thighs),
+        "outward": tuple(outward),
+    }
+
+
+def _coarse(full: Template) -> Template:
+    """Return `full` with the rows of limbs and head joined two and two, for small figures."""
+    first: list[int] = []
+    for number in np.unique(full.tube).tolist():
+        rows = np.flatnonzero(full.tube == number)
+        first += rows[:: 1 if number == 0 else 2].tolist()
+    begin = np.array(first)
+    end = np.concatenate([begin[1:], [len(full.tube)]]) - 1
+    return Template(
+        rings=np.stack([full.rings[begin, 0], full.rings[end, 1]], axis=1),
+        bone=full.bone[begin],
+        part=full.part[begin],
+        tube=full.tube[begin],
+        along=full.along[begin],
+        first=begin,
+        last=end,
+        **_special_rows(np.stack([full.rings[begin, 0], full.rings[end, 1]], 1), full.bone[begin]),
     )
 
 
 TEMPLATES = {feminine: _template(feminine) for feminine in (False, True)}
+COARSE_TEMPLATES = {feminine: _coarse(full) for feminine, full in TEMPLATES.items()}
 TRUNK_ROWS = len(TRUNK[False]) - 1
 
 
-def _around(sides: int) -> Array:
-    """Return (sides,) the angles of a ring's vertices from the front; a quad follows each."""
-    half = np.pi / min(sides, SEGMENTS)
-    return np.asarray(2 * np.pi * np.arange(sides) / sides - half)
+@lru_cache(maxsize=8)
+def _around(sides: int) -> tuple[Array, Array]:
+    """Return sine and cosine (sides,) of the angles of a ring's vertices from the front; a quad
+    follows each."""
+    phi = 2 * np.pi * np.arange(sides) / sides - np.pi / min(sides, SEGMENTS)
+    return np.sin(phi), np.cos(phi)
 
 
-def vertices(build: Build, joints: Joints, thickness: Array, sides: int) -> Array:
-    """Return (R, 2, sides, 3): the rows' rings in camera coordinates.
+def vertices(
+    template: Template, build: Build, joints: Joints, thickness: Array, sides: int
+) -> Array:
+    """Return (R, 2, sides, 3): the rings of the template's rows in camera coordinates.
 
     `thickness` (R,) is what clothes add to the half widths, in units of the stature.
     """
-    template = TEMPLATES[build.feminine]
     y, a, b, z = np.moveaxis(template.rings * _scales(build)[template.bone][:, None], 2, 0)
-    added = thickness[:, None] * (100 * a).clip(0, 1)  # nothing where a tube closes
+    added = thickness[:, None] * np.minimum(np.maximum(100 * a, 0), 1)  # none where a tube closes
     a, b = a + added, b + added
-    phi = _around(sides)
+    sin, cos = _around(sides)
     count = len(y)
-    local = np.empty((count, 2, len(phi), 3))
-    local[..., 0] = a[..., None] * np.sin(phi)
+    local = np.empty((count, 2, sides, 3))
+    local[..., 0] = a[..., None] * sin
     local[..., 1] = y[..., None]
-    local[..., 2] = b[..., None] * np.cos(phi) + z[..., None]
-    head = template.bone == HEAD
-    local[head] += head_frame(build)[0]
-    for side, sign in ((0, -1.0), (1, 1.0)):  # COCO's hip lies a little outside the joint
-        top = template.bone == THIGH + side
-        local[top, ..., 0] += sign * 0.012 * (1 - template.rings[top, :, :1].clip(0, 1))
-    flat = local.reshape(count, 2 * len(phi), 3)
+    local[..., 2] = b[..., None] * cos + z[..., None]
+    local[template.head] += head_frame(build)[0]
+    for rows, outward in zip(template.thighs, template.outward, strict=True):
+        local[rows, ..., 0] += outward
+    flat = local.reshape(count, 2 * sides, 3)
     out = flat @ joints.rotation[template.bone].transpose(0, 2, 1)
     out += joints.position[template.bone][:, None]
     share = ((y[:TRUNK_ROWS] / build.torso - 0.1) / 0.6).clip(0, 1)
-    share = np.repeat(share, len(phi), axis=1)[..., None]
-    raised = flat[:TRUNK_ROWS] - (0.0, spine_offset(build), 0.0)
+    share = np.repeat(share, sides, axis=1)[..., None]
+    raised = flat[:TRUNK_ROWS] - np.array([0.0, spine_offset(build), 0.0])
     chest = raised @ joints.rotation[CHEST].T + joints.position[CHEST]
     out[:TRUNK_ROWS] += share * (chest - out[:TRUNK_ROWS])
-    return np.asarray(out.reshape(count, 2, len(phi), 3))
+    return np.asarray(out.reshape(count, 2, sides, 3))
 
 
 def _scales(build: Build) -> Array:
@@ -229,6 +279,6 @@ def skirt_vertices(build: Build, joints: Joints, rows: Array, sides: int) -> Arr
     loose = 0.050 * build.girth + 0.022 * at
     across = side * (width + loose)
     deep = front * (0.030 * build.belly + loose + 0.25 * (width - build.hip).clip(0, 1))
-    phi = _around(sides)[:, None]
-    ring = across[:, None] * np.sin(phi) + deep[:, None] * np.cos(phi)
-    return np.asarray((middle[:, None] + ring).reshape(len(rows), 2, len(phi), 3))
+    sin, cos = _around(sides)
+    ring = across[:, None] * sin[:, None] + deep[:, None] * cos[:, None]
+    return np.asarray((middle[:, None] + ring).reshape(len(rows), 2, sides, 3))

@@ -52,6 +52,8 @@ class Outfit:
     leg_length: float
     looseness: tuple[float, float]
     """What the cloth of top and trousers adds to the half widths."""
+    grain: float
+    """How much the brightness of cloth varies from patch to patch: folds and wear."""
     side_stripe: bool
     belt: bool
     shoes: Array
@@ -70,36 +72,39 @@ def sample_outfit(rng: np.random.Generator, build: Build) -> Outfit:
     """Return clothes and looks for one person."""
     u = rng.random(20)
     style = _pick(_STYLES[build.feminine], u[0])
-    top, legs = _cloth(rng), _cloth(rng) if u[1] < 0.3 else _neutral(rng)
+    top, legs = sample_cloth(rng), sample_cloth(rng) if u[1] < 0.3 else _neutral(rng)
     dress = bool(build.feminine and u[2] < 0.14)
     skirt = bool(build.feminine and 0.14 <= u[2] < 0.30)
     length = 0.45 + 0.8 * u[3]
     skin = SKINS[int(u[4] * len(SKINS))] * (0.95 + 0.1 * rng.random(3))
     grey = 8 if u[5] < 0.12 else int(u[6] * 8)
     hair = HAIRS[grey if skin[0] > 165 else int(u[6] * 3)]
+    bare = bool(not build.feminine and u[12] < 0.09)
+    tight = bool(u[13] > 0.9 and not skirt and not dress)
     trousers = _pick((2.05, 2.05, 1.95, 1.6, 1.0, 0.8, 0.55), u[7])
     return Outfit(
         skin=skin,
         hair=hair,
         hair_style=style,
-        headwear=_cloth(rng) if style == "veil" or u[8] < 0.14 else None,
+        headwear=sample_cloth(rng) if style == "veil" or u[8] < 0.14 else None,
         brim=bool(style != "veil" and u[8] < 0.09),
         beard=not build.feminine and build.stature > 0.85 and u[9] < 0.3,
         glasses=bool(u[10] < 0.13),
-        top=top,
-        top_second=_cloth(rng),
-        pattern=_pick(_PATTERNS, u[11]),
+        top=skin if bare else top,
+        top_second=sample_cloth(rng),
+        pattern="plain" if bare else _pick(_PATTERNS, u[11]),
         sleeve=_pick((-1.0, 0.45, 0.55, 0.65, 1.5, 1.95, 2.05, 2.05), u[12]),
         jacket=_neutral(rng) if u[13] < 0.16 else None,
-        legs=legs,
-        leg_length=0.0 if dress or (skirt and u[14] < 0.7) else trousers,
-        looseness=(0.002 + 0.007 * u[15], 0.001 + 0.010 * u[16] ** 2),
+        legs=top if tight else legs,
+        leg_length=0.0 if dress or (skirt and u[14] < 0.7) or (tight and u[7] < 0.5) else trousers,
+        looseness=(0.0, 0.0) if tight else (0.002 + 0.009 * u[15], 0.001 + 0.014 * u[16] ** 2),
+        grain=0.012 if bare else 0.012 + 0.07 * u[9] ** 2,
         side_stripe=bool(u[14] > 0.88),
         belt=bool(u[17] < 0.3),
-        shoes=_cloth(rng) if u[18] < 0.4 else _neutral(rng),
-        soles=NEUTRALS[4] if u[18] < 0.6 else NEUTRALS[1],
+        shoes=skin if u[18] > 0.86 else sample_cloth(rng) if u[18] < 0.4 else _neutral(rng),
+        soles=skin if u[18] > 0.86 else NEUTRALS[4 if u[18] < 0.6 else 1],
         socks=_neutral(rng) if u[19] < 0.6 else None,
-        tail=0 if skirt or u[17] < 0.3 else int(1 + 3 * u[3]),
+        tail=0 if skirt or tight or bare or u[17] < 0.3 else int(1 + 3 * u[3]),
         skirt=length if dress or skirt else 0.0,
         skirt_colour=legs if skirt else top,
         neckline=_pick((2, 3, 3, 4, 5), u[5]) if build.feminine else _pick((2, 3, 3), u[5]),
@@ -115,7 +120,7 @@ def _neutral(rng: np.random.Generator) -> Array:
     return np.asarray((row + 10 * rng.standard_normal(3)).clip(8, 248))
 
 
-def _cloth(rng: np.random.Generator) -> Array:
+def sample_cloth(rng: np.random.Generator) -> Array:
     """Return a colour: a neutral one, or any hue."""
     if rng.random() < 0.4:
         return _neutral(rng)

@@ -1,5 +1,8 @@
 """The colours that a person's looks give to the rows of the mesh."""
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
 from evopose.data.synthetic.body import FOOT, FOREARM, HAND, SHANK, THIGH, UPPER_ARM, Array, Build
@@ -28,6 +31,9 @@ HAIR_OPEN: dict[str, tuple[float, ...]] = {
 none."""
 _AWAY_FROM_FRONT = np.abs((np.arange(SEGMENTS) * 360 / SEGMENTS + 180) % 360 - 180)
 """(S,) degrees from the front to the middle of each patch."""
+_HAIR = {
+    style: np.array(angles)[:, None] <= _AWAY_FROM_FRONT for style, angles in HAIR_OPEN.items()
+}
 
 _HIP_ROWS = 5
 """Rows at the trunk's lower end that trousers or a skirt cover."""
@@ -35,28 +41,59 @@ _HIP_ROWS = 5
 
 def paint(outfit: Outfit, build: Build, rng: np.random.Generator) -> tuple[Array, Array, Flags]:
     """Return the rows' colours (R, S, 3), what clothes add (R,) and which patches exist (R, S)."""
-    part, along = TEMPLATES[build.feminine].part, TEMPLATES[build.feminine].along
+    template, rows = TEMPLATES[build.feminine], _rows(build.feminine)
+    part, along = template.part, template.along
     colour = np.empty((len(part), SEGMENTS, 3))
     colour[:] = outfit.skin
     thick, exists = np.zeros(len(part)), np.ones((len(part), SEGMENTS), dtype=bool)
-    _paint_top(colour, thick, outfit, part, along)
-    _paint_legs(colour, thick, outfit, part, along)
-    exists[_limb(part, THIGH) & (along < outfit.skirt - 0.1)] = False  # the skirt hides them
-    cloth = (part != PART_HEAD) & (part != PART_HAIR) & ~_limb(part, HAND)
+    _paint_top(colour, thick, outfit, rows, along)
+    _paint_legs(colour, thick, outfit, rows, part, along)
+    exists[rows.thighs & (along < outfit.skirt - 0.1)] = False  # the skirt hides them
     grain = rng.standard_normal((len(part), SEGMENTS, 1))
-    colour *= 1.0 + grain * np.where(cloth, 0.014, 0.006)[:, None, None]
-    _paint_head(colour, thick, exists, outfit, part, grain)
-    return colour.clip(0, 255), thick, exists
+    colour *= 1.0 + grain * (0.006 + (outfit.grain - 0.006) * rows.cloth)
+    _paint_head(colour, thick, exists, outfit, rows, grain)
+    return np.minimum(np.maximum(colour, 0), 255), thick, exists
 
 
-def _limb(part: Indices, bone: int) -> Flags:
-    return np.asarray((part == bone) | (part == bone + 1))
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """Which rows (R,) of a template are what."""
+
+    arms: Flags
+    legs: Flags
+    thighs: Flags
+    shanks: Flags
+    feet: Indices
+    trunk: Indices
+    head: Indices
+    hair: Indices
+    cloth: Array
+    """(R, 1, 1) 1 where clothes are."""
 
 
-def _paint_top(colour: Array, thick: Array, outfit: Outfit, part: Indices, along: Array) -> None:
-    both = _limb(part, UPPER_ARM) | _limb(part, FOREARM)
-    sleeves = np.flatnonzero(both & (along < outfit.sleeve))
-    trunk = np.flatnonzero(part == PART_TRUNK)
+@lru_cache(maxsize=2)
+def _rows(feminine: bool) -> _Rows:
+    part = TEMPLATES[feminine].part
+
+    def limb(*bones: int) -> Flags:
+        return np.isin(part, [bone + side for bone in bones for side in (0, 1)])
+
+    cloth = (part != PART_HEAD) & (part != PART_HAIR) & ~limb(HAND)
+    return _Rows(
+        arms=limb(UPPER_ARM, FOREARM),
+        legs=limb(THIGH, SHANK),
+        thighs=limb(THIGH),
+        shanks=limb(SHANK),
+        feet=np.flatnonzero(limb(FOOT)),
+        trunk=np.flatnonzero(part == PART_TRUNK),
+        head=np.flatnonzero(part == PART_HEAD),
+        hair=np.flatnonzero(part == PART_HAIR),
+        cloth=cloth[:, None, None].astype(float),
+    )
+
+
+def _paint_top(colour: Array, thick: Array, outfit: Outfit, rows: _Rows, along: Array) -> None:
+    sleeves, trunk = np.flatnonzero(rows.arms & (along < outfit.sleeve)), rows.trunk
     hem = len(trunk) - _HIP_ROWS + outfit.tail
     tail, trunk = trunk[hem - outfit.tail : hem], trunk[outfit.neckline : hem]
     shirt, second = np.concatenate([trunk, sleeves]), outfit.top_second
@@ -79,10 +116,11 @@ def _paint_top(colour: Array, thick: Array, outfit: Outfit, part: Indices, along
         thick[shirt] += 0.006
 
 
-def _paint_legs(colour: Array, thick: Array, outfit: Outfit, part: Indices, along: Array) -> None:
-    both = _limb(part, THIGH) | _limb(part, SHANK)
-    legs = both & (along < outfit.leg_length)
-    hips = np.flatnonzero(part == PART_TRUNK)[outfit.tail - _HIP_ROWS :]
+def _paint_legs(
+    colour: Array, thick: Array, outfit: Outfit, rows: _Rows, part: Indices, along: Array
+) -> None:
+    legs = rows.legs & (along < outfit.leg_length)
+    hips = rows.trunk[outfit.tail - _HIP_ROWS :]
     colour[hips] = outfit.skirt_colour if outfit.skirt else outfit.legs
     colour[legs] = outfit.legs
     thick[hips], thick[legs] = 0.5 * outfit.looseness[1], outfit.looseness[1]
@@ -92,25 +130,24 @@ def _paint_legs(colour: Array, thick: Array, outfit: Outfit, part: Indices, alon
     if outfit.belt and not outfit.tail:
         colour[hips[0]] = 0.4 * outfit.shoes
     if outfit.socks is not None:
-        colour[_limb(part, SHANK) & (along >= max(outfit.leg_length, 1.7))] = outfit.socks
-    feet = np.flatnonzero(_limb(part, FOOT))
-    colour[feet], thick[feet] = outfit.shoes, 0.002
-    colour[np.ix_(feet, np.arange(6, 11))] = outfit.soles
+        colour[rows.shanks & (along >= max(outfit.leg_length, 1.7))] = outfit.socks
+    colour[rows.feet], thick[rows.feet] = outfit.shoes, 0.002
+    colour[rows.feet, 6:11] = outfit.soles
 
 
 def _paint_head(
-    colour: Array, thick: Array, exists: Flags, outfit: Outfit, part: Indices, grain: Array
+    colour: Array, thick: Array, exists: Flags, outfit: Outfit, rows: _Rows, grain: Array
 ) -> None:
-    hair, head = np.flatnonzero(part == PART_HAIR), np.flatnonzero(part == PART_HEAD)
-    exists[hair] = np.array(HAIR_OPEN[outfit.hair_style])[:, None] <= _AWAY_FROM_FRONT
+    hair, head = rows.hair, rows.head
+    exists[hair] = _HAIR[outfit.hair_style]
     colour[hair] = outfit.hair * (1.0 + 0.12 * grain[hair[0]] + 0.05 * grain[hair])
     if outfit.hair_style == "veil":
         thick[hair[6:]] = 0.012
     if outfit.headwear is not None:
-        rows = hair if outfit.hair_style == "veil" else hair[:4]
-        colour[rows] = outfit.headwear * (1.0 + 0.05 * grain[rows])
+        worn = hair if outfit.hair_style == "veil" else hair[:4]
+        colour[worn] = outfit.headwear * (1.0 + 0.05 * grain[worn])
         if outfit.hair_style != "veil":
-            exists[rows] = True
+            exists[worn] = True
     exists[head[:4]] &= ~exists[hair[:4]]  # the scalp under the hair
     if outfit.beard:
         chin = np.ix_(head[-3:], np.flatnonzero(_AWAY_FROM_FRONT < 100))

@@ -1,8 +1,4 @@
-"""The prior over poses: everyday postures of legs, arms and trunk, each with its spread.
-
-Angles in degrees, anatomical and the same for left and right: (flex, twist, spread), where flex
-moves a limb forward (a knee backward), twist turns it outward, spread lifts it sideways.
-"""
+"""How people hold themselves: drawn from the prior of real poses, or from postures made by hand."""
 
 from dataclasses import dataclass
 
@@ -21,93 +17,13 @@ from evopose.data.synthetic.body import (
     UPPER_ARM,
     Array,
 )
+from evopose.data.synthetic.prior import sample_prior
+from evopose.data.synthetic.stances import ACROBATICS, ARMS, STANCES, Stance
 
-Triple = tuple[float, float, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stance:
-    """One posture of legs and trunk; a mirrored one is drawn as often."""
-
-    weight: float
-    thighs: tuple[Triple, Triple]
-    """Left and right, from the vertical however the trunk leans."""
-    knees: tuple[float, float]
-    ankles: tuple[float, float] = (0.0, 0.0)
-    lean: float = 0.0
-    """Of the trunk, forward."""
-    arms: tuple[tuple[str, str], ...] = ()
-    """Pairs (left, right) from `ARMS` that go with it; half the draws take one of them."""
-    support: str = "ground"
-    """What carries the person: ground, seat or air."""
-    spread: float = 1.0
-    """Scale of the variation of the joint angles."""
-
-
-STANCES: dict[str, Stance] = {
-    "stand": Stance(weight=26, thighs=((2, 8, 4), (2, 8, 4)), knees=(4, 4)),
-    "rest": Stance(weight=12, thighs=((0, 5, 3), (16, 14, 8)), knees=(2, 24)),
-    "wide": Stance(weight=8, thighs=((2, 12, 17), (2, 12, 17)), knees=(5, 5)),
-    "walk": Stance(
-        weight=15, thighs=((25, 3, 2), (-17, 3, 2)), knees=(8, 24), ankles=(5, -12), lean=3,
-        arms=(("back", "front"),),
-    ),
-    "run": Stance(
-        weight=7, thighs=((58, 0, 3), (-22, 0, 3)), knees=(75, 55), ankles=(0, -25), lean=13,
-        arms=(("run back", "run front"),), support="air",
-    ),
-    "lunge": Stance(weight=4, thighs=((70, 6, 8), (-20, 0, 6)), knees=(75, 25), lean=10),
-    "sit": Stance(
-        weight=9, thighs=((86, 8, 9), (86, 8, 9)), knees=(84, 84), lean=-3, support="seat",
-        arms=(("on knee", "on knee"), ("hold", "hold"), ("on knee", "drink")),
-    ),
-    "sit low": Stance(
-        weight=2, thighs=((98, 12, 16), (98, 12, 16)), knees=(60, 60), lean=-8,
-        arms=(("hold", "hold"), ("back", "back")),
-    ),
-    "crouch": Stance(
-        weight=4, thighs=((100, 12, 18), (100, 12, 18)), knees=(125, 125), ankles=(25, 25),
-        lean=25, arms=(("hold", "hold"), ("reach", "reach")),
-    ),
-    "ready": Stance(
-        weight=6, thighs=((45, 10, 18), (45, 10, 18)), knees=(65, 65), ankles=(18, 18), lean=28,
-        arms=(("hold", "hold"), ("reach", "throw")),
-    ),
-    "bend": Stance(
-        weight=3, thighs=((2, 6, 8), (2, 6, 8)), knees=(10, 10), lean=60,
-        arms=(("reach", "reach"), ("hang", "reach")),
-    ),
-    "jump": Stance(
-        weight=4, thighs=((35, 5, 12), (10, 5, 12)), knees=(65, 55), ankles=(-30, -30),
-        arms=(("raise", "raise"), ("side", "side")), support="air", spread=1.6,
-    ),
-    "kick": Stance(
-        weight=4, thighs=((65, 0, 6), (-4, 5, 6)), knees=(18, 12), lean=-10,
-        arms=(("back", "side"), ("side", "side")), spread=1.3,
-    ),
-    "kneel": Stance(weight=2, thighs=((82, 5, 8), (2, 0, 6)), knees=(88, 92), ankles=(0, -30)),
-}  # fmt: skip
-
-ARMS: dict[str, tuple[float, Triple, float]] = {
-    "hang": (30, (3, -12, 8), 12),
-    "front": (5, (28, -12, 6), 30),
-    "back": (5, (-24, -6, 9), 22),
-    "run front": (0, (45, -22, 8), 95),
-    "run back": (0, (-42, -10, 14), 85),
-    "hip": (7, (-14, -62, 42), 98),
-    "raise": (3, (0, 25, 150), 28),
-    "wave": (3, (5, 80, 80), 85),
-    "drink": (5, (38, -22, 14), 125),
-    "reach": (7, (75, -8, 8), 22),
-    "side": (3, (4, 5, 82), 15),
-    "cross": (5, (24, -62, 6), 98),
-    "hold": (16, (22, -32, 9), 85),
-    "throw": (2, (15, 75, 95), 95),
-    "on head": (2, (12, 80, 128), 122),
-    "on knee": (2, (34, -14, 8), 42),
-    "overhead": (2, (160, 0, 10), 25),
-}
-"""Name -> weight, (flex, twist, spread) of the upper arm, bend of the elbow."""
+PRIOR_SHARE = 0.7
+"""Of people who do nothing acrobatic, how many hold themselves as the prior says."""
+TUMBLED_SHARE = 0.25
+"""Of acrobats, how many have a pose of the prior, turned any way."""
 
 _SIGN = np.ones((BONE_COUNT, 3))
 _SIGN[[UPPER_ARM, UPPER_ARM + 1, FOREARM, FOREARM + 1, HAND, HAND + 1, THIGH, THIGH + 1], 0] = -1
@@ -127,9 +43,12 @@ _LOW[FOREARM : FOREARM + 2, 0], _HIGH[FOREARM : FOREARM + 2, 0] = 0, 148
 _LOW[SHANK : SHANK + 2, 0], _HIGH[SHANK : SHANK + 2, 0] = 0, 145
 _LOW[THIGH : THIGH + 2, 2], _LOW[UPPER_ARM : UPPER_ARM + 2, 2] = -6, 2
 
-_STANCE_CUMULATIVE = np.cumsum([s.weight for s in STANCES.values()])
+_EVERYDAY, _ACROBATIC = (
+    (tuple(table.values()), np.cumsum([stance.weight for stance in table.values()]))
+    for table in (STANCES, ACROBATICS)
+)
 _ARM_CUMULATIVE = np.cumsum([a[0] for a in ARMS.values()])
-_STANCE_LIST, _ARM_NAMES = list(STANCES.values()), list(ARMS)
+_ARM_NAMES = list(ARMS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +58,42 @@ class Pose:
     angles_deg: Array
     """(15, 3) for `body.articulate`."""
     support: str
-    """ground, seat or air."""
+    """ground, seat, air or bar."""
+    view: Array | None = None
+    """(3,) yaw, pitch and roll of the body to the camera in degrees; None where any is as good."""
 
 
-def sample_pose(rng: np.random.Generator) -> Pose:
-    """Return a posture of the prior with its variation, inside the joints' limits."""
-    stance = _STANCE_LIST[_draw(rng, _STANCE_CUMULATIVE)]
+def sample_pose(rng: np.random.Generator, acrobatics: float = 0.0) -> Pose:
+    """Return a pose inside the joints' limits; a share `acrobatics` of all are acrobats'."""
+    kind, mirrored = rng.random(), rng.random() < 0.5
+    if kind < acrobatics * (1 - TUMBLED_SHARE):
+        return _from_stance(rng, _ACROBATIC, mirrored)
+    if kind < acrobatics:
+        return _tumbled(rng, _from_prior(rng, mirrored, spread=1.2))
+    if rng.random() < PRIOR_SHARE:
+        return _from_prior(rng, mirrored, spread=1.0)
+    return _from_stance(rng, _EVERYDAY, mirrored)
+
+
+def _from_prior(rng: np.random.Generator, mirrored: bool, spread: float) -> Pose:
+    angles, view = sample_prior(rng, spread)
+    vary = _SPREAD * rng.standard_normal((BONE_COUNT, 3)).clip(-2.5, 2.5)
+    for bone in (FOREARM, HAND, FOOT):  # the labels do not tell how these are turned
+        angles[bone : bone + 2, 1:] = vary[bone : bone + 2, 1:]
+    angles[HAND : HAND + 2, 0] = 8 + vary[HAND : HAND + 2, 0]
+    hips, knees = angles[THIGH : THIGH + 2, 0], angles[SHANK : SHANK + 2, 0]
+    sole = (0.5 * (knees - hips)).clip(-40, 25)
+    angles[FOOT : FOOT + 2, 0] = 0.5 * sole + vary[FOOT : FOOT + 2, 0]
+    sits = hips.min() > 50 and 40 < knees.mean() < 115 and rng.random() < 0.7
+    if mirrored:
+        angles, view = _mirrored(angles), view * (-1, 1, -1)
+    return _posed(angles, "seat" if sits else "ground", view)
+
+
+def _from_stance(
+    rng: np.random.Generator, table: tuple[tuple[Stance, ...], Array], mirrored: bool
+) -> Pose:
+    stance = table[0][_draw(rng, table[1])]
     angles = np.zeros((BONE_COUNT, 3))
     angles[PELVIS, 0], angles[CHEST, 0], angles[HEAD, 0] = stance.lean, 5, 4 - 0.35 * stance.lean
     for side in (0, 1):
@@ -156,15 +105,29 @@ def sample_pose(rng: np.random.Generator) -> Pose:
         angles[HAND + side, 0] = 8
     angles += stance.spread * _SPREAD * rng.standard_normal((BONE_COUNT, 3)).clip(-2.5, 2.5)
     angles = angles.clip(_LOW, _HIGH)
-    if rng.random() < 0.5:
+    if mirrored:
         angles = _mirrored(angles)
     angles[THIGH : THIGH + 2, 0] += angles[PELVIS, 0]
+    angles[PELVIS, 0] += rng.uniform(*stance.flip)
+    angles[PELVIS, 2] += rng.uniform(*stance.wheel) * (-1 if mirrored else 1)
+    return _posed(angles, stance.support)
+
+
+def _tumbled(rng: np.random.Generator, pose: Pose) -> Pose:
+    """Return the pose in the air, the body turned any way."""
+    angles = pose.angles_deg.copy()
+    angles[PELVIS] += (rng.uniform(-180, 180), 0, rng.uniform(-60, 60))
+    return Pose(angles_deg=angles, support="air")
+
+
+def _posed(angles: Array, support: str, view: Array | None = None) -> Pose:
+    """Return the pose of anatomical angles."""
     angles[FOOT : FOOT + 2, 0] += 90.0
-    return Pose(angles_deg=angles * _SIGN, support=stance.support)
+    return Pose(angles_deg=angles * _SIGN, support=support, view=view)
 
 
 def _sample_arms(rng: np.random.Generator, stance: Stance) -> tuple[str, str]:
-    if stance.arms and rng.random() < 0.6:
+    if stance.arms and rng.random() < (0.85 if stance.flip != stance.wheel else 0.6):
         return stance.arms[int(rng.random() * len(stance.arms))]
     left = _ARM_NAMES[_draw(rng, _ARM_CUMULATIVE)]
     return left, left if rng.random() < 0.5 else _ARM_NAMES[_draw(rng, _ARM_CUMULATIVE)]

@@ -13,13 +13,16 @@ from evopose.data.synthetic.outfit import NEUTRALS, SKINS
 Box = tuple[float, float, float, float]
 
 
-def draw_shadow(image: NDArray[np.uint8], box_xyxy: Array, *, strength: float) -> None:
-    """Darken `image` (H, W, 3) in place at the feet of a figure."""
+def draw_shadow(
+    image: NDArray[np.uint8], box_xyxy: Array, *, strength: float, flatness: float
+) -> None:
+    """Darken `image` (H, W, 3) in place at the feet of a figure; the shadow's height is `flatness`
+    of the figure's."""
     height, width = image.shape[:2]
     left, top, right, bottom = box_xyxy.tolist()
     small = np.zeros((height // 4 + 1, width // 4 + 1), dtype=np.uint8)
     middle = (int((left + right) / 8), int((bottom - 0.02 * (bottom - top)) / 4))
-    axes = (int(0.6 * (right - left) / 4) + 1, int(0.05 * (bottom - top) / 4) + 1)
+    axes = (int(0.6 * (right - left) / 4) + 1, int(flatness * (bottom - top) / 4) + 1)
     cv2.ellipse(small, middle, axes, 0, 0, 360, 255 * strength, -1)
     small[:] = cv2.blur(small, (5, 5))
     dark = 255 - np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -29,7 +32,8 @@ def draw_shadow(image: NDArray[np.uint8], box_xyxy: Array, *, strength: float) -
 def draw_seat(
     rng: np.random.Generator, canvas: Canvas, hips: Array, *, scale: float, floor: float
 ) -> None:
-    """Draw what a figure sits on: a block or a stool, from `hips` (2,) down to the row `floor`.
+    """Draw what a figure sits on, from `hips` (2,) down to the row `floor`: a block, a stool, a
+    chair with a back, or a sofa.
 
     All in pixels of the image; `scale` is a stature.
     """
@@ -37,6 +41,12 @@ def draw_seat(
     half, top = scale * rng.uniform(0.13, 0.24), float(hips[1]) + 0.035 * scale
     left, right = float(hips[0]) - half, float(hips[0]) + half
     floor = max(floor, top + 0.1 * scale)
+    kind = rng.random()
+    if kind < 0.2:
+        left, right = left - 0.5 * scale * rng.random(), right + 0.5 * scale * rng.random()
+    if kind < 0.45:
+        back = top - scale * rng.uniform(0.15, 0.42)
+        _block(canvas, (left, back, right, top), 0.9 * colour)
     slab = top + 0.05 * scale
     if rng.random() < 0.5:
         _block(canvas, (left, slab, right, floor), 0.75 * colour)
@@ -104,12 +114,35 @@ def _edge(rng: np.random.Generator, canvas: Canvas, person: Box, colour: Array) 
         _block(canvas, (0.0, 0.0, left + reach, height), 0.6 * colour)
 
 
+def _fence(rng: np.random.Generator, canvas: Canvas, person: Box, colour: Array) -> None:
+    left, top, right, bottom = person
+    height, thick = bottom - top, max((bottom - top) * rng.uniform(0.006, 0.02), 0.5)
+    upper = bottom - height * rng.uniform(0.25, 0.7)
+    reach = (right - left) * rng.uniform(0.2, 1.0)
+    for x in np.arange(left - reach, right + reach, height * rng.uniform(0.08, 0.25)).tolist():
+        _block(canvas, (x - thick, upper, x + thick, bottom + 0.05 * height), colour)
+    for y in (upper, upper + 0.8 * (bottom - upper)):
+        _block(canvas, (left - reach, y - thick, right + reach, y + thick), 1.1 * colour)
+
+
+def _branch(rng: np.random.Generator, canvas: Canvas, person: Box, colour: Array) -> None:
+    """Draw something long and bent, as thick as a limb, across."""
+    left, top, right, bottom = person
+    height, ends = bottom - top, rng.random((3, 2)) * 1.4 - 0.2
+    points = (ends * (right - left, height) + (left, top)) * 2
+    fill = (*colour.clip(0, 255).tolist(), NOBODY)
+    width = max(round(2 * height * rng.uniform(0.015, 0.06)), 1)
+    cv2.polylines(canvas, [points.astype(np.int32)], False, fill, width)
+
+
 OCCLUDERS: dict[str, Callable[[np.random.Generator, Canvas, Box, Array], None]] = {
     "table": _table,
     "crate": _crate,
     "post": _post,
     "plant": _plant,
     "edge": _edge,
+    "fence": _fence,
+    "branch": _branch,
 }
 """Name -> what draws it, in a colour, before the person in a box."""
 

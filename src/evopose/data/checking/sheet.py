@@ -1,0 +1,84 @@
+"""A contact sheet of labelled persons, each row again mirrored, so that a wrong flip pair shows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evopose.data.checking.reading import Labels
+from evopose.data.images import Image, read_image, warp_crop
+from evopose.drawing import contact_sheet, draw_pose
+from evopose.errors import DataError
+from evopose.geometry import apply_affine, box_to_crop, crop_affine
+
+COLUMNS = 8
+ROWS = 3
+CELL_HW = (256, 192)
+"""Of a person; in pixels."""
+
+
+def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
+    """Return persons spread evenly over the first split, none chosen, with their keypoints.
+
+    Below each row comes the same row mirrored as training mirrors it: image and keypoints turned
+    over, left and right names exchanged by the flip pairs. What is the person's left is blue in
+    both, so that a blue limb in one row and an orange one below it is a wrong pair. Without flip
+    pairs there are no mirrored rows. None where nobody can be drawn.
+    """
+    labels = next((s for s in splits if s.skeleton is not None and s.persons.any()), None)
+    if labels is None or labels.skeleton is None:
+        return None
+    skeleton = labels.skeleton
+    tiles: list[Image] = []
+    captions: list[str] = []
+    drawn = _crops(labels)
+    for start in range(0, len(drawn), COLUMNS):
+        row = drawn[start : start + COLUMNS]
+        row += [(np.full((*CELL_HW, 3), 255, np.uint8), np.zeros((len(skeleton), 3)), "")] * (
+            min(len(drawn), COLUMNS) - len(row)
+        )
+        tiles += [draw_pose(crop, points, skeleton) for crop, points, _ in row]
+        captions += [name for *_, name in row]
+        if skeleton.flip_pairs is not None:
+            turned = [
+                (_mirror(crop), _mirror_points(points, crop.shape[1])) for crop, points, _ in row
+            ]
+            tiles += [draw_pose(c, p[skeleton.flip_index], skeleton) for c, p in turned]
+            captions += [name and "mirrored" for *_, name in row]
+    if not tiles:
+        return None
+    rows = "each row again mirrored; " if skeleton.flip_pairs is not None else "no flip pairs; "
+    title = f"{source}, {labels.split}: {rows}blue: left, orange: right, yellow: neither"
+    return contact_sheet(tiles, columns=COLUMNS, captions=captions, cell_hw=CELL_HW, title=title)
+
+
+def _crops(labels: Labels) -> list[tuple[Image, np.ndarray, str]]:
+    """Return (crop, keypoints in it, caption) of persons whose images open."""
+    rows = np.flatnonzero(labels.persons & (labels.boxes[:, 2:] > 0).all(axis=1))
+    if not len(rows):
+        return []
+    found = []
+    for row in rows[np.unique(np.linspace(0, len(rows) - 1, COLUMNS * ROWS).astype(int))]:
+        image_id = labels.image_ids[row]
+        picture = None if image_id is None else labels.pictures.get(image_id)
+        if picture is None or picture.path is None:
+            continue
+        try:
+            image = read_image(picture.path)
+        except DataError:
+            continue  # the findings tell of it
+        box = labels.boxes[row].copy()
+        box[2:] += box[:2]
+        centre, scale = box_to_crop(box, input_hw=CELL_HW, padding=1.25)
+        affine = crop_affine(centre, scale, input_hw=CELL_HW)
+        points = np.nan_to_num(labels.keypoints[row])
+        points[:, :2] = apply_affine(affine, points[:, :2])
+        found.append((warp_crop(image, affine, size_hw=CELL_HW), points, f"{labels.names[row]}"))
+    return found
+
+
+def _mirror(crop: Image) -> Image:
+    return np.ascontiguousarray(crop[:, ::-1])
+
+
+def _mirror_points(points: np.ndarray, width: int) -> np.ndarray:
+    return np.column_stack([width - 1 - points[:, 0], points[:, 1:]])
