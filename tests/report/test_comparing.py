@@ -131,6 +131,10 @@ def test_what_it_cost_to_be_as_good():
         "transfer official reached the average J of transfer exact at equal cost, 0.5000, at 0.500 "
         "x [0.500, 0.500] the cost (20 against 40); 3 of 3 runs did on their own."
     ]
+    assert reach_texts(make_comparison([*runs[:2], *runs[3:5]])) == [
+        "transfer official reached the average J of transfer exact at equal cost, 0.5000, at 0.500 "
+        "x the cost (20 against 40); 2 of 2 runs did on their own, too few for an interval."
+    ]
     turned = make_comparison(runs[3:] + runs[:3])
     assert "never reached" in reach_texts(turned)[0]
     assert arms_table(turned)[1]["cost to be as good"] == "not reached"

@@ -51,9 +51,10 @@ def _seeds(comparison: Comparison) -> Iterator[str]:
             f"Arms have {' to '.join(map(str, sorted({min(sizes), max(sizes)})))} runs each; "
             "what is said holds for this data and these settings."
         )
-    if len(comparison.pairs) >= 3:
+    judged = sum(pair.chance is not None for pair in comparison.pairs)
+    if judged >= 3:
         yield (
-            f"{len(comparison.pairs)} pairs are compared: of twenty pairs that do not differ, one "
+            f"{judged} pairs are compared: of twenty pairs that do not differ, one "
             "looks as if it did."
         )
     for arm in comparison.arms:

@@ -120,14 +120,14 @@ def read_run(run: Path, measure: Measure, *, count_controls: bool = False) -> Co
 
     Raises: RunError if there is no run, or its configuration is missing or damaged.
     """
+    with Store.read(run) as store:
+        meta = store.meta
     facts = read_facts(run)
     if not facts.config:
         raise RunError(
             f"cannot read {run / 'config.json'}: without its configuration a run cannot be "
             "compared; restore it from a copy"
         )
-    with Store.read(run) as store:
-        meta = store.meta
     individuals = facts.individuals
     devices = {one.latency_device for one in individuals if one.latency_device}
     return ComparedRun(
