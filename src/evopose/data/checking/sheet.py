@@ -20,9 +20,9 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
     """Return persons spread evenly over the first split, none chosen, with their keypoints.
 
     Below each row comes the same row mirrored as training mirrors it: image and keypoints turned
-    over, left and right names exchanged by the flip pairs. What is the person's left is blue in
-    both, so that a blue limb in one row and an orange one below it is a wrong pair. Without flip
-    pairs there are no mirrored rows. None where nobody can be drawn.
+    over, left and right names exchanged by the flip pairs. A limb that is blue (left) in one must
+    be orange (right) in the other; where it is not, or lines go astray, a pair is wrong or
+    missing. Without flip pairs there are no mirrored rows. None where nobody can be drawn.
     """
     labels = next((s for s in splits if s.skeleton is not None and s.persons.any()), None)
     if labels is None or labels.skeleton is None:
@@ -46,8 +46,10 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
             captions += [name and "mirrored" for *_, name in row]
     if not tiles:
         return None
-    rows = "each row again mirrored; " if skeleton.flip_pairs is not None else "no flip pairs; "
-    title = f"{source}, {labels.split}: {rows}blue: left, orange: right, yellow: neither"
+    rows = "below each row the same mirrored: what was blue must be orange, and orange blue"
+    if skeleton.flip_pairs is None:
+        rows = "flip pairs unknown, nothing is mirrored"
+    title = f"{source}, {labels.split} (blue: left, orange: right, yellow: neither); {rows}"
     return contact_sheet(tiles, columns=COLUMNS, captions=captions, cell_hw=CELL_HW, title=title)
 
 
