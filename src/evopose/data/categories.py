@@ -47,8 +47,8 @@ def skeleton_of(category: dict[str, Any], *, where: str) -> Skeleton:
         if strange := [[a + 1, b + 1] for a, b in limbs if not {a, b} <= {*range(len(names))}]:
             raise DataError(
                 f"the category's skeleton holds {strange[0]}, which does not name two of its "
-                f"{len(names)} keypoints (pairs are counted from 1); mend it, or take it out: limbs "
-                "are only drawn"
+                f"{len(names)} keypoints (pairs are counted from 1); mend it, or take it out: "
+                "limbs are only drawn"
             )
         sigmas = tuple(float(s) for s in category.get("sigmas") or ())
         pairs = _flip_pairs(category.get("flip_pairs"), names)

@@ -34,10 +34,11 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
     tiles: list[Image] = []
     captions: list[str] = []
     drawn = [one for labels, rows in _chosen(alike) for one in _crops(labels, rows)]
+    columns = min(COLUMNS, len(drawn))
     for start in range(0, len(drawn), COLUMNS):
         row = drawn[start : start + COLUMNS]
         row += [(np.full((*CELL_HW, 3), 255, np.uint8), np.zeros((len(skeleton), 3)), "")] * (
-            min(len(drawn), COLUMNS) - len(row)
+            columns - len(row)
         )
         tiles += [draw_pose(crop, points, skeleton) for crop, points, _ in row]
         captions += [name for *_, name in row]
@@ -53,7 +54,6 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
     if skeleton.flip_pairs is None:
         rows = "flip pairs unknown, nothing is mirrored"
     title = f"{source} (blue: left, orange: right, yellow: neither); {rows}"
-    columns = min(COLUMNS, len(drawn))
     return contact_sheet(tiles, columns=columns, captions=captions, cell_hw=CELL_HW, title=title)
 
 
