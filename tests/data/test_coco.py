@@ -86,7 +86,7 @@ def test_skeletons_of_categories(make_dataset):
     for more, message in (
         ({"flip_pairs": [["snout", "nose"]]}, "flip_pairs name nose, not among the keypoints"),
         ({"flip_pairs": [["snout"]]}, "pairs of names"),
-        ({"skeleton": [[0, 1]]}, r"limb \[-1, 0\] does not name two"),
+        ({"skeleton": [[0, 1]]}, r"skeleton holds \[0, 1\], which does not name two of its 4"),
         ({"sigmas": [0.1]}, "expected 4 positive OKS sigmas"),
         ({"keypoints": ["snout", "leftear", "b", "c"]}, "cannot tell which keypoint mirrors"),
         ({"keypoints": "snout"}, "must be a list of names, got 'snout'"),
@@ -124,7 +124,7 @@ BAD = {
     "no keypoints named": (lambda c: c["categories"][0].pop("keypoints"), "no category names key"),
     "two categories": (
         lambda c: c["categories"].append({"id": 2, "name": "dog", "keypoints": ["nose"]}),
-        r"2 categories name keypoints \(person, dog\), one is expected; keep one category a file",
+        r"2 categories name keypoints \(person, dog\), one is expected; choose with `evopose data ",
     ),
     "unknown category": (person(1, category_id=5), "must name one of the categories.*: 102$"),
     "entry is no object": (lambda c: c["images"].append(3), "'images' are no objects.*: 4$"),

@@ -19,10 +19,12 @@ def keypoint_category(categories: list[dict[str, Any]], *, where: str) -> dict[s
         )
     if len(found) > 1:
         names = ", ".join(str(c.get("name", c.get("id"))) for c in found[:8])
+        same = all(c["keypoints"] == found[0]["keypoints"] for c in found)
         raise DataError(
             f"{where}: {len(found)} categories name keypoints ({names}"
-            f"{', ...' if len(found) > 8 else ''}), one is expected; keep one category a file, or "
-            "give categories with the same keypoints one id"
+            f"{', ...' if len(found) > 8 else ''}), one is expected; choose with "
+            "`evopose data split FILE --out DIR --category NAME`, which may be repeated for those "
+            f"with the same keypoints{' (here all have the same)' if same else ''}"
         )
     return found[0]
 
@@ -42,6 +44,12 @@ def skeleton_of(category: dict[str, Any], *, where: str) -> Skeleton:
     is_coco = sorted(names) == sorted(COCO_PERSON.keypoints)
     try:
         limbs = tuple((int(a) - 1, int(b) - 1) for a, b in category.get("skeleton") or ())
+        if strange := [[a + 1, b + 1] for a, b in limbs if not {a, b} <= {*range(len(names))}]:
+            raise DataError(
+                f"the category's skeleton holds {strange[0]}, which does not name two of its "
+                f"{len(names)} keypoints (pairs are counted from 1); mend it, or take it out: "
+                "limbs are only drawn"
+            )
         sigmas = tuple(float(s) for s in category.get("sigmas") or ())
         pairs = _flip_pairs(category.get("flip_pairs"), names)
         if is_coco:

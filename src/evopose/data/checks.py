@@ -54,8 +54,12 @@ def number_rows(
         where, f"{needs}; other numbers of values in annotations"
     )  # fmt: skip
     try:
-        numbers = np.array(rows, np.float64).reshape(len(rows), length)
-    except (TypeError, ValueError):
+        found = np.array(rows).reshape(len(rows), length)
+    except (TypeError, ValueError):  # rows of other things than numbers
+        found = np.array([], object)
+    if found.dtype.kind in "if":
+        numbers = found.astype(np.float64)
+    else:  # text that could be read as a number is none, either
         numbers = np.array([[v if type(v) in (int, float) else np.nan for v in r] for r in rows])
     finite = np.isfinite(numbers).all(axis=1)
     refuse(ids[~finite], where, f"{needs}; not all finite numbers in annotations")

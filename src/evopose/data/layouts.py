@@ -96,6 +96,8 @@ def open_dataset(
         chosen = [annotations]
     elif annotations:
         chosen = [*annotations]
+    if twice := [str(path) for path in chosen if chosen.count(path) > 1]:
+        raise DataError(f"--annotations names {twice[0]} twice; give each file once")
     renames = dict(rename or {})
     root = named_folder(str(data), seed, on_progress) or Path(data).expanduser()
     files = [annotation_files(root, path) for path in chosen]
@@ -161,8 +163,6 @@ def _join(
     """Return all annotation files of a folder as one dataset, and what the further ones brought."""
     found, *others = parts
     joined: list[Joined] = []
-    if twice := sorted({str(p) for p in paths if paths.count(p) > 1}):
-        raise DataError(f"--annotations names {', '.join(twice)} twice; give each file once")
     for path, part in zip(paths, others, strict=True):
         if ("all" in part) != ("all" in found):
             raise DataError(

@@ -83,11 +83,13 @@ def match_keypoints(
     mapped = tuple((t, o) for o in ours for t, f in found.items() if f == o)
     reached = {o for _, o in mapped}
     if len(mapped) < min(2, len(ours)) or 3 * len(mapped) < len(ours):
+        left = [name for name in theirs if found[name] is None] or theirs
+        say = f"{left[0]}={next(name for name in ours if name not in reached)}"
         raise DataError(
             f"{where}: {len(mapped)} of its keypoints {'has' if len(mapped) == 1 else 'have'} a "
             f"name of the first dataset's, too few to learn from; it has {', '.join(theirs)}; the "
             f"first dataset has {', '.join(ours)}. Say which are the same with --rename "
-            f"THEIRS=OURS, once a keypoint, say --rename '{theirs[0]}={ours[0]}'"
+            f"THEIRS=OURS, once a keypoint, say --rename '{say}'"
         )
     return KeypointMap(
         mapped=mapped,

@@ -104,8 +104,9 @@ def resplit(
     groups = [str(i["id"]) for i in images]
     if group is not None:
         groups = groups_of(images, group, where=str(data))
+    by = "images" if group is None else "groups"
     persons = [source.persons.get(image["id"], 0) for image in images]
-    chosen = assign_groups(groups, persons, ratios, seed=seed, by="groups" if group else "images")
+    chosen = assign_groups(groups, persons, ratios, seed=seed, by=by)
     parts = {
         split: SplitPart(
             images=sum(s == split for s in chosen),
@@ -118,20 +119,18 @@ def resplit(
     }
     _write(out, source, dict(zip((i["id"] for i in images), chosen, strict=True)), copy=copy)
     return SplitReport(
-        out=str(out), group=group, splits=parts, notes=(*source.notes, *_missed(parts))
+        out=str(out), group=group, splits=parts, notes=(*source.notes, *_missed(parts, by))
     )
 
 
-def _missed(parts: dict[str, SplitPart]) -> list[str]:
+def _missed(parts: dict[str, SplitPart], by: str) -> list[str]:
     """Return a note where whole groups let the ratios be missed by more than a little."""
-    worst = max(parts, key=lambda s: abs(parts[s].share - parts[s].wanted))
-    gap = abs(parts[worst].share - parts[worst].wanted)
-    if gap < 0.02:
-        return []
-    return [
-        f"{worst} has {parts[worst].share:.1%} of the persons instead of {parts[worst].wanted:.1%}:"
-        " groups are not cut"
+    missed = [
+        f"{split} has {part.share:.1%} of the persons instead of {part.wanted:.1%}"
+        for split, part in parts.items()
+        if abs(part.share - part.wanted) >= 0.02
     ]
+    return [f"{', '.join(missed)}: whole {by} come no nearer"] if missed else []
 
 
 def _read_all(data: str | Path, annotations: str | None, categories: Sequence[str]) -> _Source:
