@@ -12,6 +12,7 @@ from evopose.data.synthetic import SceneConfig, draw_scene
 
 SIZES = {
     "96x64": SceneConfig(height=(96, 96), width=(64, 64)),
+    "96x72": SceneConfig(height=(96, 96), width=(72, 72)),
     "128x96": SceneConfig(height=(128, 128), width=(96, 96)),
     "160x120": SceneConfig(height=(160, 160), width=(120, 120)),
     "256x192": SceneConfig(height=(256, 256), width=(192, 192)),

@@ -26,12 +26,14 @@ OPTIONS: dict[str, Any] = {
     "epochs": 1,
     "batch_size": 8,
     "precision": "fp32",
+    "rescore": 0,
 }
 """A search of seconds; for `evolve` and `make_config`."""
 
 FLAGS = [
     "--recipe", "demo", "--input", "32x32", "--children", "3", "--generations", "2",
     "--ancestor-epochs", "2", "--epochs", "1", "--batch-size", "8", "--precision", "fp32",
+    "--rescore", "0",
 ]  # fmt: skip
 """The same on the command line."""
 

@@ -21,6 +21,7 @@ from evopose.evolution.proposal import timed
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.evopose2d_plan import blind_genes
+from evopose.models.modelfile import read_card
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_csv, write_report, write_results
 from evopose.search.config import SearchConfig
@@ -253,7 +254,7 @@ def write_reports(run: Path) -> WinnerView | None:
         meta = store.meta
     view = None
     pictures = []
-    if best is not None and (data := _val_crops(meta)) is not None:
+    if best is not None and (data := _val_crops(meta, read_card(best).input_hw)) is not None:
         # One thread: a search may be using all cores, and would slow several down to a crawl.
         view = look(best, data, resolve_compute("cpu", threads=1))
         pictures = [
@@ -291,10 +292,11 @@ def _resumed(run: Path, options: dict[str, Any]) -> SearchConfig:
     return override(read_config(run), **options)
 
 
-def _val_crops(meta: dict[str, Any]) -> TrainData | None:
-    """Return the validation crops of a run, None if their cache is gone."""
+def _val_crops(meta: dict[str, Any], input_hw: tuple[int, int]) -> TrainData | None:
+    """Return the validation crops of a run for an input size, None if their cache is gone."""
+    parts = meta.get("crops_at", {}).get(f"{input_hw[0]}x{input_hw[1]}", meta["crops"])
     try:
-        cache = open_crops(Path(meta["crops"]["val"]))
+        cache = open_crops(Path(parts["val"]))
     except DataError as error:
         logger.warning("no picture of what the winner sees: %s", error)
         return None

@@ -129,6 +129,10 @@ def test_runs_that_do_not_tell_their_samples(evopose, tmp_path):
         ([], "nothing to compare: name the folders of runs, or give --label NAME=RUN"),
         (["runs"], "runs is not the folder of a run (it has no run.sqlite)"),
         (
+            ["runs/exact-0/config.json"],
+            "runs/exact-0/config.json is not the folder of a run (it has no run.sqlite)",
+        ),
+        (
             ["runs/exact-0", "runs/exact-2/../exact-0"],
             "runs/exact-2/../exact-0 is given twice: a run is one seed, name each once",
         ),

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from evopose.evolution.schema import FORMAT
 from goldens import check_golden
 from tiny_runs import FLAGS, INLINE, story, write_dots
 
@@ -224,7 +225,7 @@ def test_a_run_of_another_version(refused, run, dots, verb):
     files = {path: path.read_bytes() for path in run.glob("*.*") if path.suffix != ".sqlite-shm"}
     refused("run-of-another-version", *command)
     with sqlite3.connect(run / "run.sqlite") as db:
-        db.execute("PRAGMA user_version = 1")
+        db.execute(f"PRAGMA user_version = {FORMAT}")
     db.close()
     assert len(story(run)) == 9
     for path in (run / "config.json", run / "best.safetensors"):

@@ -131,6 +131,7 @@ def test_report_without_its_crops_says_that_the_picture_is_missing(
     with sqlite3.connect(run / "run.sqlite") as db:
         gone = json.dumps({"val": str(tmp_path / "gone")})
         db.execute("UPDATE meta SET value = ? WHERE key = 'crops'", (gone,))
+        db.execute("UPDATE meta SET value = '{}' WHERE key = 'crops_at'")
     db.close()
     done = evopose("report", run, "--json")
     assert (done.code, done.json["val_mean_oks"]) == (0, None)

@@ -80,7 +80,7 @@ def test_lines_tell_changes_until_the_search_ends(evopose, running, monkeypatch)
         looks.append(seconds)
         if len(looks) == 2:
             result = {"mean_oks": 0.5}
-            running.finish("6", 1, loss=0.001, fitness=0.001, result=result)
+            running.finish("6", 1, loss=0.001, error=0.001, fitness=0.001, result=result)
         if len(looks) == 4:
             running.log("stopped", ending="stopped", reason="it was stopped")
 

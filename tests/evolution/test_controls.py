@@ -172,10 +172,18 @@ def test_a_search_that_is_stopped_names_no_winner_by_repeats(store):
     assert not store.individuals(kind="repeat")
 
 
-def test_when_the_hours_are_spent_the_best_are_still_trained_again(store):
-    config = replace(CONFIG, generations=None, hours=0.2 / 3600, rescore=2, rescore_seeds=1)
-    assert search(store, config).kind == "hours"
-    assert [one.status for one in store.individuals(kind="repeat")] == ["done"] * 2
+def test_when_the_hours_are_spent_the_best_are_still_trained_again(tmp_path):
+    now = 0.0
+
+    def clock():
+        nonlocal now
+        now += 10.0
+        return now
+
+    config = replace(CONFIG, generations=None, hours=1.0, rescore=2, rescore_seeds=1)
+    with Store.create(tmp_path / "run", {}, clock=clock) as store:
+        assert search(store, config).kind == "hours"
+        assert [one.status for one in store.individuals(kind="repeat")] == ["done"] * 2
 
 
 def test_a_parent_that_stays_the_best_has_clones_of_several_seeds(store):

@@ -81,3 +81,68 @@ def test_text_that_is_no_genotype_is_refused(text) -> None:
 
 def test_channels_are_eights_of_filters() -> None:
     assert [Stage(3, 1, filters, 1).channels for filters in (1, 3, 40)] == [8, 24, 320]
+
+
+WIDE_TEXT = (
+    '{"stages":[[3,1,1,1],[5,2,2,2]],"expand_ratio":[null,4],"se_ratio":[0.25,1.0],'
+    '"activation":["relu","silu"],"network":{"head_blocks":2,"input_size":"96x64"}}'
+)
+
+
+def test_wider_genotypes_have_canonical_json_of_their_own() -> None:
+    wide = Genotype.from_json(WIDE_TEXT)
+    assert wide.to_json() == WIDE_TEXT
+    again = (
+        Genotype.from_list([[3, 1, 1, 1], [5, 2, 2, 2]])
+        .with_gene(None, "input_size", "96x64")
+        .with_gene(1, "expand_ratio", 4)
+        .with_gene(0, "se_ratio", 0.25)
+        .with_gene(1, "se_ratio", 1)  # an integer is the same number
+        .with_gene(0, "activation", "relu")
+        .with_gene(1, "activation", "silu")
+        .with_gene(None, "head_blocks", 2)
+    )
+    assert again == wide
+    assert (again.to_json(), hash(again)) == (WIDE_TEXT, hash(wide))
+    assert again.digest == hashlib.sha256(WIDE_TEXT.encode()).hexdigest()
+    assert str(wide) == ("3-1-1-1-se0.25-relu 5-2-2-2-e4-se1.0-silu head_blocks=2 input_size=96x64")
+
+
+def test_genes_taken_out_again_leave_the_papers_text() -> None:
+    ancestor = GENOTYPES["efficientnet-b0"]
+    wide = ancestor.with_gene(2, "activation", "relu").with_gene(None, "stem_channels", 8)
+    assert wide.to_json().startswith('{"stages":[[3,1,2,1]')
+    narrow = wide.with_gene(2, "activation", None).with_gene(None, "stem_channels", None)
+    assert (narrow, narrow.to_json()) == (ancestor, ANCESTOR_TEXT)
+
+
+def test_the_list_of_a_wider_genotype_would_lose_genes() -> None:
+    with pytest.raises(ConfigError, match=r"has more genes than .* use to_value"):
+        Genotype.from_json(WIDE_TEXT).to_list()
+
+
+def test_input_sizes_come_as_text_or_numbers() -> None:
+    for given in ("96x64", [96, 64], (96, 64)):
+        wide = Genotype.from_value({"stages": [[3, 1, 1, 1]], "network": {"input_size": given}})
+        assert (wide.network.input_size, wide.network.input_hw) == ("96x64", (96, 64))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stage": []}, "a genotype has no stage; expected here: stages, expand_ratio, se_ratio"),
+        ({"expand_ratio": [1]}, "expand_ratio is a list with a value .* 2 stages, got \\[1\\]"),
+        ({"expand_ratio": [1, 0]}, "gene expand_ratio must be a positive integer, got 0"),
+        ({"se_ratio": [0.5, 0]}, "gene se_ratio must be above 0 and at most 1, got 0"),
+        ({"activation": ["silu", "swish"]}, "activation must be one of silu, relu, hardswish, got"),
+        ({"network": {"head": 3}}, "network has some of stem_channels, .* got {'head': 3}"),
+        ({"network": [3]}, "network has some of stem_channels"),
+        ({"network": {"head_blocks": 1.5}}, "gene head_blocks must be a positive integer"),
+        ({"network": {"input_size": "64"}}, 'input_size must be like "96x64", height first, got'),
+        ({"network": {"input_size": [64, 0]}}, "input_size must be like"),
+        ({"network": {"input_size": [64, 32, 3]}}, "input_size must be like"),
+    ],
+)
+def test_what_cannot_be_a_wider_genotype_is_refused(change, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Genotype.from_value({"stages": [[3, 1, 1, 1], [3, 1, 1, 2]]} | change)

@@ -3,12 +3,23 @@
 import itertools
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from evopose.errors import ConfigError
-from evopose.genotype import GENES, GENOTYPES, SPACES, Gene, Genotype, SearchSpace
+from evopose.genotype import (
+    GENES,
+    GENOTYPES,
+    NETWORK_GENES,
+    SPACES,
+    STAGE_GENES,
+    Gene,
+    Genotype,
+    SearchSpace,
+)
 
 PAPER = SPACES["paper"]
 
@@ -124,6 +135,100 @@ def test_a_space_declares_every_gene_of_every_stage() -> None:
         replace(space, stages=(space.stages[0], partial))
     with pytest.raises(ConfigError, match="declares 1 stages, its ancestor has 2"):
         replace(space, stages=space.stages[:1])
+
+
+def wider(**more) -> SearchSpace:
+    """The tiny space with a gene of one stage and two of the network."""
+    space = tiny_space()
+    ancestor = space.ancestor.with_gene(1, "expand_ratio", 4).with_gene(None, "head_blocks", 2)
+    second = space.stages[1] | {"expand_ratio": Gene(values=(2, 4))}
+    return replace(
+        space,
+        ancestor=ancestor.with_gene(None, "input_size", "64x48"),
+        stages=(space.stages[0], second),
+        network={
+            "head_blocks": Gene(values=(1, 2, 3)),
+            "input_size": Gene(values=("64x48", "64x64")),
+        },
+        **more,
+    )
+
+
+def test_further_genes_count_and_survive_json() -> None:
+    space = wider(gene_weights={"expand_ratio": 2, "kernel": 0.5})
+    assert space.size() == tiny_space().size() * 2 * 3 * 2
+    assert SearchSpace.from_json(space.to_json()) == space
+    assert SearchSpace.from_json(space.to_text()) == space
+    assert "network" not in json.loads(tiny_space().to_json())
+
+
+def test_samples_are_members_and_equally_frequent() -> None:
+    space, rng = wider(), np.random.default_rng(0)
+    drawn = [space.sample(rng) for _ in range(1500)]
+    assert all(one in space for one in drawn)
+    patterns = Counter(tuple(s.stride for s in one.stages) for one in drawn)
+    assert set(patterns) == {(1, 1), (1, 2), (2, 1)}
+    sizes = Counter(one.network.input_size for one in drawn)
+    for count, share in [*((c, 1 / 3) for c in patterns.values()), (sizes["64x64"], 1 / 2)]:
+        assert abs(count - 1500 * share) < 4 * math.sqrt(1500 * share * (1 - share))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ((1, "expand_ratio", 3), r"stage 2 has expand ratio 3, allowed are \[2, 4\]"),
+        ((1, "expand_ratio", None), r"stage 2 has no gene expand_ratio, allowed are \[2, 4\]"),
+        ((0, "expand_ratio", 1), "stage 1 has a gene expand_ratio, which the space does not"),
+        ((None, "head_blocks", 4), r"the network has head blocks 4, allowed are \[1, 2, 3\]"),
+        ((None, "stem_channels", 8), "the network has a gene stem_channels, which the space does"),
+    ],
+)
+def test_further_genes_outside_are_told(change, reason) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        replace(wider(), ancestor=wider().ancestor.with_gene(*change))
+
+
+def test_what_a_file_leaves_out_stays_as_the_ancestor_has_it() -> None:
+    value = json.loads(wider().to_json())
+    del value["stages"][0]["filters"], value["stages"][1]["expand_ratio"]
+    del value["network"], value["max_strided_stages"]
+    space = SearchSpace.from_json(json.dumps(value))
+    assert space.stages[0]["filters"].values == (1,)
+    assert space.stages[1]["expand_ratio"].values == (4,)
+    assert space.network["input_size"].values == ("64x48",)
+    assert space.ancestor == wider().ancestor
+
+
+def test_sizes_in_a_file_may_be_numbers() -> None:
+    value = json.loads(wider().to_json())
+    value["network"]["input_size"]["values"] = [[64, 48], 64]
+    assert SearchSpace.from_json(json.dumps(value)) == wider()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"network": {"head": {"values": [1]}}}, "has no head; expected here: stem_channels"),
+        ({"gene_weights": {"kernels": 1}}, "weighs kernels, which it does not declare"),
+        ({"gene_weights": {"kernel": 0}}, "gene_weights must be positive numbers"),
+        ({"network": {"input_size": {"values": ["64x64", "64x48"]}}},
+         "values of input_size must be ascending"),
+        ({"network": {"head_blocks": {"values": [2, "3"]}}}, "all numbers or all names"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_further_genes_are_named(change, message) -> None:
+    value = json.loads(wider().to_json()) | change
+    with pytest.raises(ConfigError, match=message):
+        SearchSpace.from_json(json.dumps(value))
+
+
+def test_wide_starts_as_the_small_recipe_builds_narrow() -> None:
+    ancestor = SPACES["wide"].ancestor
+    assert [[s.kernel, s.repeats, s.filters, s.stride] for s in ancestor.stages] == (
+        GENOTYPES["narrow"].to_list()
+    )
+    free = {name for _, name, gene in SPACES["wide"].genes() if len(gene.values) > 1}
+    assert free == {*STAGE_GENES, *NETWORK_GENES}
 
 
 def test_a_misspelt_key_is_named_and_not_ignored() -> None:

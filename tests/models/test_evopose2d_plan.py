@@ -4,11 +4,15 @@ import math
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evopose.errors import ConfigError
-from evopose.genotype import GENOTYPES, SPACES
+from evopose.genotype import ACTIVATIONS, GENOTYPES, SPACES, Gene
+from evopose.models import layers
+from evopose.models.complexity import complexity
+from evopose.models.evopose2d import build_evopose2d
 from evopose.models.evopose2d_plan import (
     EvoPose2DConfig,
     blind_genes,
@@ -23,6 +27,7 @@ from evopose.models.evopose2d_plan import (
     scaling,
 )
 from models.reference_networks import reference_networks
+from models.wide_networks import wide_configs
 
 S = EvoPose2DConfig(genotype=GENOTYPES["evopose2d-s"])
 
@@ -50,6 +55,66 @@ def test_scaling_and_stochastic_depth_of_all_reference_networks(shared) -> None:
             if block.skip and block.drop_rate > 0
         }
         assert rates == pytest.approx(row["drop_rates"], rel=1e-12)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(config=wide_configs())
+def test_the_plan_of_a_wide_genotype_is_what_is_built(config) -> None:
+    net = build_evopose2d(config)
+    assert complexity(net, input_hw=config.input_hw) == plan_complexity(config)
+    height, width = heatmap_hw(config)
+    assert net(torch.zeros(1, 3, *config.input_hw)).shape == (1, 3, height, width)
+
+
+def test_genes_win_over_the_configuration() -> None:
+    """The published S, its head, stem and ratios said by genes or by options: one network."""
+    options = {"stem_channels": 16, "head_channels": 64, "head_blocks": 2}
+    by_options = replace(S, **options, expand_ratio=4, se_ratio=0.5, activation="relu",
+                         input_hw=(128, 96), head_activation="relu")  # fmt: skip
+    genotype = S.genotype
+    whole = {**options, "head_activation": "relu", "input_size": "128x96"}
+    for gene, value in whole.items():
+        genotype = genotype.with_gene(None, gene, value)
+    for index in range(7):
+        for gene, value in (("se_ratio", 0.5), ("activation", "relu"),
+                            ("expand_ratio", 4 if index else 1)):  # fmt: skip
+            genotype = genotype.with_gene(index, gene, value)
+    by_genes = replace(S, genotype=genotype)
+    assert by_genes.input_hw == (128, 96)
+    assert plan(by_genes) == plan(by_options) != plan(S)
+    assert plan_complexity(by_genes) == plan_complexity(by_options)
+
+
+def test_blind_genes_are_found_among_the_wider_ones() -> None:
+    """A squeeze-excite of eight channels has one unit at 1/16 and at 1/8; heads come in eights."""
+    space = SPACES["wide"]
+    first = space.stages[0] | {"se_ratio": Gene(values=(0.0625, 0.125, 0.25))}
+    head = Gene(values=(29, 32, 48))
+    ancestor = space.ancestor.with_gene(None, "stem_channels", 8)
+    space = replace(
+        space,
+        ancestor=ancestor,
+        stages=(first, *space.stages[1:]),
+        network=space.network | {"head_channels": head},
+    )
+    config = EvoPose2DConfig(genotype=ancestor, scaling_reference=None)
+    assert blind_genes(space, config) == {
+        "stage 1 SE ratio": "3 values build 2 networks",
+        "head channels": "3 values build 2 networks",
+    }
+    assert blind_genes(SPACES["wide"], replace(config, genotype=SPACES["wide"].ancestor)) == {}
+
+
+def test_the_table_of_activations_is_the_one_that_genes_name() -> None:
+    assert tuple(layers.ACTIVATIONS) == ACTIVATIONS
+    x = torch.tensor([-4.0, -1.0, 0.0, 1.0, 4.0])
+    expected = {
+        "silu": x / (1 + torch.exp(-x)),
+        "relu": torch.tensor([0.0, 0, 0, 1, 4]),
+        "hardswish": torch.tensor([0.0, -1 / 3, 0, 2 / 3, 4]),
+    }
+    for name, function in layers.ACTIVATIONS.items():
+        assert torch.allclose(function(x), expected[name], atol=1e-6)
 
 
 @pytest.mark.parametrize(

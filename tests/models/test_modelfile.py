@@ -27,6 +27,7 @@ from evopose.models.modelfile import (
     save_model,
 )
 from evopose.skeleton import Skeleton
+from models.wide_networks import wide
 from random_networks import random_images, random_network
 
 SKELETON = Skeleton(
@@ -281,3 +282,35 @@ def test_a_rewrite_replaces_and_others_may_read_it(path, net, card) -> None:
     assert read_card(path).provenance == {"second": True}
     assert os.stat(path).st_mode & 0o777 == 0o644  # noqa: PTH116
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_wide_genotype_comes_back_as_the_same_network(tmp_path) -> None:
+    config = wide(
+        [[3, 1, 1, 1], [5, 2, 2, 2]],
+        expand_ratio=[2, 3],
+        se_ratio=[0.5, 0.125],
+        activation=["relu", "hardswish"],
+        stem_channels=8,
+        head_channels=16,
+        head_blocks=1,
+        head_activation="relu",
+        input_size="64x48",
+    )
+    net = random_network(config, seed=0)
+    card = evopose2d_card(net, skeleton=SKELETON, codec=CodecSpec())
+    loaded, found = load_model(save_model(tmp_path / "wide.safetensors", net, card))
+    assert loaded.config == config
+    assert found.input_hw == (64, 48)
+    images = random_images(1, (64, 48))
+    with torch.no_grad():
+        assert torch.equal(loaded(images), net(images))
+
+
+def test_options_of_later_versions_are_written_where_they_matter(tmp_path) -> None:
+    """So files without them, old and new, are the same."""
+    config = replace(CONFIG, activation="relu", se_ratio=0.5)
+    net = random_network(config, seed=0)
+    card = evopose2d_card(net, skeleton=SKELETON, codec=CodecSpec())
+    later = {"expand_ratio", "se_ratio", "activation", "head_activation"}
+    assert later & card.config.keys() == {"activation", "se_ratio"}
+    assert load_model(save_model(tmp_path / "a.safetensors", net, card)).net.config == config

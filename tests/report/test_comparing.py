@@ -129,7 +129,11 @@ def test_what_it_cost_to_be_as_good():
     found = make_comparison(runs)
     assert reach_texts(found) == [
         "transfer official reached the average J of transfer exact at equal cost, 0.5000, at 0.500 "
-        "x [0.500, 0.500] the cost (20 against 40); 3 of 3 runs did alone."
+        "x [0.500, 0.500] the cost (20 against 40); 3 of 3 runs did on their own."
+    ]
+    assert reach_texts(make_comparison([*runs[:2], *runs[3:5]])) == [
+        "transfer official reached the average J of transfer exact at equal cost, 0.5000, at 0.500 "
+        "x the cost (20 against 40); 2 of 2 runs did on their own, too few for an interval."
     ]
     turned = make_comparison(runs[3:] + runs[:3])
     assert "never reached" in reach_texts(turned)[0]
@@ -181,6 +185,18 @@ def test_runs_that_never_ran_together_have_no_equal_cost():
 def test_two_runs_of_one_seed_are_owned_up_to():
     found = make_comparison([made("x", LINE), made("y", LINE)])
     assert any(text.startswith("x, y of demo have the same seed (0)") for text in caveats(found))
+
+
+def test_ancestors_that_differ_between_arms_are_owned_up_to():
+    other = [(10.0, 0.91), (20.0, 0.8)]
+    runs = [
+        made("a0", LINE), made("a1", LINE, seed=1),
+        made("b0", LINE, changes={"transfer": "official"}),
+        made("b1", other, seed=1, changes={"transfer": "official"}),
+    ]  # fmt: skip
+    (said,) = [text for text in caveats(make_comparison(runs)) if "ancestors of different" in text]
+    assert said.startswith("Runs of the same seed began with ancestors of different J (seed 1):")
+    assert not [text for text in caveats(make_comparison(runs[:3])) if "of different J" in text]
 
 
 def test_what_is_said_of_failures_controls_and_machines():

@@ -1,7 +1,7 @@
 """Gene frequencies, counted here the slow way."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -55,32 +55,24 @@ def test_many_generations_are_drawn_in_groups(
     )
 
 
-@dataclass(frozen=True)
-class Wider(Genotype):
-    """A genotype with genes of the whole network."""
-
-    input_hw: tuple[int, int] = (96, 64)
-    activation: str = "relu"
-
-
 def test_genes_of_the_whole_network_are_found(
-    search: list[Individual],
-    facts_of: Callable[..., SearchFacts],
-    monkeypatch: pytest.MonkeyPatch,
+    search: list[Individual], facts_of: Callable[..., SearchFacts]
 ) -> None:
-    monkeypatch.setattr(genes, "_NETWORK_GENES", ("input_hw", "activation"))
     wide = [
-        replace(
-            one,
-            genotype=Wider(one.genotype.stages, (128, 96) if one.birth % 2 else (96, 64), "relu"),
-        )
+        replace(one, genotype=_wider(one.genotype, "128x96" if one.birth % 2 else "96x64"))
         for one in search[:30]
     ]
     found = genes_of(wide[0].genotype)
-    assert found[None, "input_hw"] == (96, 64)
+    assert found[None, "input_size"] == "96x64"
     assert found[0, "kernel"] == wide[0].genotype.stages[0].kernel
-    assert gene_names(wide[0].genotype) == GENES
+    assert found[1, "activation"] == "relu"
+    assert found[0, "activation"] is None
+    assert gene_names(wide[0].genotype) == (*GENES, "activation")
     *_, last = gene_histories(facts_of(wide))
-    assert (last.stage, last.label, last.values) == (None, "input_hw", ((96, 64), (128, 96)))
+    assert (last.stage, last.label, last.values) == (None, "input size", ("96x64", "128x96"))
     assert last.shares[0][0] == 1.0
     assert genes_figure((last,))["data"][0]["y"] == ["96x64", "128x96"]
+
+
+def _wider(genotype: Genotype, size: str) -> Genotype:
+    return genotype.with_gene(1, "activation", "relu").with_gene(None, "input_size", size)

@@ -223,3 +223,22 @@ def test_few_generations(
 ) -> None:
     few = [one for one in search if one.generation < generations]
     check(render_page(facts_of(few)))
+
+
+def test_repeats_have_a_section_of_their_own(
+    search: list[Individual], facts_of: Callable[..., SearchFacts]
+) -> None:
+    best = facts_of(search).winner
+    again = [replace(best, kind="repeat", seed=s, fitness=f) for s, f in ((2, 0.625), (3, 0.675))]
+    found = check(render_page(facts_of([*search, *again])))
+    assert "repeats" in found.ids
+    assert "0.6250, 0.6750" in found.texts
+    assert "2 of 2 repeats trained" in " ".join(found.texts)
+    assert "repeats" not in check(render_page(facts_of(search))).ids
+
+
+def test_whoever_is_named_in_a_table_is_a_button(facts: SearchFacts) -> None:
+    page = render_page(facts)
+    data = check(page).values["individuals"]["individuals"]
+    named = re.findall(r'<button type="button" class="pick" data-id="([^"]+)">', page)
+    assert {facts.winner.id, facts.winner.parent_id} <= set(named) <= set(data)

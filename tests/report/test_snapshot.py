@@ -46,7 +46,10 @@ def store(tmp_path: Path, search: list[Individual], clock: Clock) -> Iterator[St
             no = made.lease(one.id, slot=0, seconds=60)
             clock.now += 20
             result = {"mean_oks": 0.5, "seconds": 20.0}
-            made.finish(one.id, no, loss=one.loss or 0.9, fitness=one.fitness or 0.9, result=result)
+            loss = one.loss or 0.9
+            made.finish(
+                one.id, no, loss=loss, error=loss, fitness=one.fitness or 0.9, result=result
+            )
         for slot, one in enumerate(young[3:5]):
             made.lease(one.id, slot=slot, seconds=60)
         yield made

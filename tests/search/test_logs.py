@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -147,3 +149,23 @@ def test_a_training_that_begins_again_takes_the_place_of_its_first_try(tmp_path)
     found = accumulator.EventAccumulator(str(tmp_path / "tensorboard" / "7"))
     found.Reload()
     assert [(e.step, e.value) for e in found.Scalars("loss/val")] == [(1, 0.5), (2, 0.25)]
+
+
+def test_the_documentation_names_every_field(finished_run):
+    page = (Path(__file__).parents[2] / "docs" / "following.md").read_text()
+    rows = {
+        cells[1].strip(): set(re.findall(r"`(\w+)`", cells[2]))
+        for line in page.splitlines()
+        if len(cells := line.split("|")) >= 4
+    }
+    for event in lines(finished_run):
+        assert rows[f"`{event['kind']}`"] == set(event) - {"at", "kind"}
+    told_by_worker = (finished_run / "logs" / "1.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in told_by_worker]
+    assert {*map(len, steps)} >= {1, 6, 9}
+    for told in steps:
+        match told.get("kind"):
+            case "epoch":
+                assert rows["the end of an epoch"] == {*told}
+            case None if "steps" in told:
+                assert rows["a step"] == set(told)

@@ -94,7 +94,7 @@ def test_unknown_options_are_named():
         ("learning_rate", 0.0, "learning_rate must be positive"),
         ("precision", "fp8", "precision must be one of"),
         ("scaling_reference", "big", "a side in pixels, or none; got 'big'"),
-        ("space", "nowhere.json", "neither one of paper, small nor a file"),
+        ("space", "nowhere.json", "neither one of paper, small, wide nor a file"),
         ("ancestor", "adam", "neither a model file, nor a genotype like"),
         ("ancestor", "[[3,1,2]]", "stage 1 of the genotype needs 4 genes"),
         ("ancestor", "[[3,1,2,1]]", "outside the space 'small': it has 1 stages"),

@@ -47,9 +47,10 @@ def check(
 ) -> None:
     """Say all that is wrong with DATA, and draw some of its persons.
 
-    Reads the labels, opens every image, and lists errors (evopose refuses the dataset), warnings
-    and notes, each with its number, the first offenders and what to do. Exits 2 if there are
-    errors. In the contact sheet each row comes again mirrored, so that a wrong flip pair shows.
+    Reads the labels, opens every image, and lists errors (evopose refuses the dataset, or images
+    or groups are in two splits), warnings and notes, each with its number, the first offenders and
+    what to do. Exits 2 if there are errors. In the contact sheet each row comes again mirrored, so
+    that a wrong flip pair shows. -v also tells how often each keypoint is labelled.
 
     Example: evopose data check people/
     """
@@ -70,7 +71,7 @@ def check(
     if as_json:
         print_json(report.to_json() | {"sheet": str(sheet) if image is not None else None})
     else:
-        _tell_check(screen, report)
+        _tell_check(screen, report, verbose)
         if image is not None:
             say(screen, f"\ndrew {sheet}", exact=True)
     if report.count("error"):
@@ -161,9 +162,7 @@ def _name_of(data: str) -> str:
     return path.stem if path.suffix == ".json" else path.resolve().name
 
 
-def _tell_check(screen: Console, report: "CheckReport") -> None:
-    from evopose.report.text import plural
-
+def _tell_check(screen: Console, report: "CheckReport", verbose: bool) -> None:
     rows = [
         {
             "split": name,
@@ -179,14 +178,17 @@ def _tell_check(screen: Console, report: "CheckReport") -> None:
     ]
     screen.print(table(rows, left=("split",)))
     if report.keypoints:
-        say(screen, f"\n{len(report.keypoints)} keypoints; flip pairs: {report.flip_pairs}; "
-                    f"sigmas: {report.sigmas}; labelled (hidden of these):")  # fmt: skip
-        screen.print(table(_keypoint_rows(report), left=("keypoint",)))
+        known = f"flip pairs: {report.flip_pairs}; sigmas: {report.sigmas}"
+        say(screen, f"\n{len(report.keypoints)} keypoints; {known}")
+        if verbose or any(one.kind == "keypoint-never-labelled" for one in report.findings):
+            say(screen, "labelled (hidden of these):")
+            screen.print(table(_keypoint_rows(report), left=("keypoint",)))
     say(screen, "")
     for one in report.findings:
         line = Text.assemble((f"{one.level:8}", _COLOURS[one.level]), one.describe())
         screen.print(line, soft_wrap=not screen.is_terminal)
-    counts = ", ".join(plural(report.count(level), level) for level in _COLOURS)
+    numbers = {level: report.count(level) for level in _COLOURS}
+    counts = ", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in numbers.items())
     say(screen, f"{'' if not report.findings else chr(10)}{counts}")
 
 

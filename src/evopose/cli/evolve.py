@@ -52,7 +52,7 @@ def evolve(
     budget_hours: float = option("Hours after which no training begins.", _SEARCH, metavar="H"),
     patience: int = option("Stop after so many generations that gain too little.", _SEARCH),
     min_gain: float = option("What is too little: this share of the best J.", _SEARCH),
-    space: str = option("What may evolve: paper, small or a JSON file.", _SEARCH),
+    space: str = option("What may evolve: paper, small, wide or a file (evopose space).", _SEARCH),
     transfer: str = option("How children inherit weights: exact or official.", _SEARCH),
     clones: bool = option("Train a clone of the best parent each generation.", _SEARCH),
     rescore: int = option("So many of the best are trained again at the end.", _SEARCH),

@@ -127,7 +127,7 @@ def individual_json(one: "Individual") -> dict[str, Any]:
         "id": one.id,
         "generation": one.generation,
         "parent_id": one.parent_id,
-        "genotype": one.genotype.to_list(),
+        "genotype": one.genotype.to_value(),
         "fitness": one.fitness,
         "loss": one.loss,
         "mean_oks": one.result.get("mean_oks"),

@@ -110,8 +110,8 @@ def open_dataset(
     if "all" in found:
         found = split_by_image(found["all"], seed=seed)
     for source, (other, unused) in zip(also, further, strict=True):
-        found, one = join_train(found, other, source=str(source), rename=renames, unused=unused)
-        joined.append(one)
+        found, brought = join_train(found, other, source=str(source), rename=renames, unused=unused)
+        joined.append(brought)
     found = {s: d for s, d in found.items() if only is None or s in only}
     if not found:
         raise DataError(

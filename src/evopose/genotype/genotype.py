@@ -1,51 +1,26 @@
-"""Genotypes: the genes of an EvoPose2D network, four for each stage of its trunk.
+"""Genotypes: the genes of an EvoPose2D network as one value.
 
-Source: EvoPose2D (arXiv 2011.08446), section 3; genes as in the official `nets/evopose2d.py`.
+Source: EvoPose2D (arXiv 2011.08446), section 3; genes as in the official `nets/evopose2d.py`. The
+genes beyond its four a stage are ours.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from evopose.errors import ConfigError
+from evopose.genotype.genes import (
+    EXTRA_GENES,
+    GENES,
+    NETWORK_GENES,
+    NetworkGenes,
+    Stage,
+)
 
-GENES = ("kernel", "repeats", "filters", "stride")
-"""The genes of a stage, in the order of `Genotype.to_list`."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The genes of one stage.
-
-    >>> Stage(kernel=3, repeats=2, filters=3, stride=2).channels
-    24
-    """
-
-    kernel: int
-    """Side of the depthwise kernels, odd, at least 3."""
-    repeats: int
-    """Number of blocks before depth scaling, at least 1."""
-    filters: int
-    """Output channels before width scaling, in units of eight."""
-    stride: int
-    """Stride of the first block: 1 or 2."""
-
-    def __post_init__(self) -> None:
-        for gene in GENES:
-            value = getattr(self, gene)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigError(f"gene {gene} must be a positive integer, got {value!r}")
-        if self.kernel % 2 == 0 or self.kernel < 3:
-            raise ConfigError(f"gene kernel must be odd and at least 3, got {self.kernel}")
-        if self.stride > 2:
-            raise ConfigError(f"gene stride must be 1 or 2, got {self.stride}")
-
-    @property
-    def channels(self) -> int:
-        """Output channels before width scaling."""
-        return 8 * self.filters
+_ROW = "[kernel, repeats, filters / 8, stride]"
 
 
 @dataclass(frozen=True)
@@ -57,9 +32,12 @@ class Genotype:
     [[3, 1, 2, 1], [3, 2, 3, 2]]
     >>> g == Genotype.from_json(g.to_json())
     True
+    >>> g.with_gene(None, "head_blocks", 2).to_json()
+    '{"stages":[[3,1,2,1],[3,2,3,2]],"network":{"head_blocks":2}}'
     """
 
     stages: tuple[Stage, ...]
+    network: NetworkGenes = field(default_factory=NetworkGenes)
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -75,20 +53,69 @@ class Genotype:
         try:
             rows = [tuple(row) for row in genes]
         except TypeError as error:
-            raise ConfigError(
-                f"a genotype is a list of [kernel, repeats, filters / 8, stride], got {genes!r}"
-            ) from error
+            raise ConfigError(f"a genotype is a list of {_ROW}, got {genes!r}") from error
         for number, row in enumerate(rows, 1):
             if len(row) != len(GENES):
                 raise ConfigError(
                     f"stage {number} of the genotype needs {len(GENES)} genes "
-                    f"[kernel, repeats, filters / 8, stride], got {list(row)}"
+                    f"{_ROW}, got {list(row)}"
                 )
-        return cls(tuple(Stage(*row) for row in rows))
+        return cls(tuple(Stage(row[0], row[1], row[2], row[3]) for row in rows))
 
     def to_list(self) -> list[list[int]]:
-        """Return [[kernel, repeats, filters / 8, stride], ...]."""
-        return [[getattr(stage, gene) for gene in GENES] for stage in self.stages]
+        """Return [[kernel, repeats, filters / 8, stride], ...].
+
+        Raises: ConfigError if it has genes beyond these, which would be lost; see `to_value`.
+        """
+        if self.is_wide:
+            raise ConfigError(f"{self} has more genes than {_ROW} a stage; use to_value")
+        return self._rows()
+
+    @classmethod
+    def from_value(cls, value: Any) -> "Genotype":
+        """Return the genotype that `to_value` described. Raises: ConfigError if it is none."""
+        if not isinstance(value, dict):
+            return cls.from_list(value)
+        expected = ("stages", *EXTRA_GENES, "network")
+        if unknown := sorted(value.keys() - set(expected)):
+            raise ConfigError(
+                f"a genotype has no {', '.join(unknown)}; expected here: {', '.join(expected)}"
+            )
+        genotype = cls.from_list(value.get("stages", ()))
+        count = len(genotype.stages)
+        for gene in EXTRA_GENES:
+            given = value.get(gene, [None] * count)
+            if not isinstance(given, list) or len(given) != count:
+                raise ConfigError(
+                    f"a genotype's {gene} is a list with a value (or null) for each of its "
+                    f"{count} stages, got {given!r}"
+                )
+            for index, one in enumerate(given):
+                genotype = genotype.with_gene(index, gene, one)
+        network = value.get("network", {})
+        if not isinstance(network, dict) or network.keys() - set(NETWORK_GENES):
+            raise ConfigError(
+                f"a genotype's network has some of {', '.join(NETWORK_GENES)}, got {network!r}"
+            )
+        return replace(genotype, network=NetworkGenes(**network))
+
+    def to_value(self) -> list[list[int]] | dict[str, Any]:
+        """Return plain JSON with all genes: the rows of `to_list` where that is all, else an
+        object of these rows, a list for each further gene of the stages, and the network's."""
+        if not self.is_wide:
+            return self._rows()
+        value: dict[str, Any] = {"stages": self._rows()}
+        for gene in EXTRA_GENES:
+            found = [getattr(stage, gene) for stage in self.stages]
+            if any(one is not None for one in found):
+                value[gene] = found
+        return value | ({"network": self.network.given} if self.network.given else {})
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it has genes beyond the paper's four a stage."""
+        extra = (getattr(stage, gene) for stage in self.stages for gene in EXTRA_GENES)
+        return bool(self.network.given) or any(value is not None for value in extra)
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
@@ -97,21 +124,41 @@ class Genotype:
             value = json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"a genotype is JSON like [[3, 1, 2, 1], ...]: {error}") from error
-        return cls.from_list(value)
+        return cls.from_value(value)
 
     def to_json(self) -> str:
         """Return canonical JSON: equal genotypes give equal text."""
-        return json.dumps(self.to_list(), separators=(",", ":"))
+        return json.dumps(self.to_value(), separators=(",", ":"))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of `to_json`, in hex: the same on every machine, in every process."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
 
-    def with_gene(self, stage: int, gene: str, value: int) -> "Genotype":
-        """Return a copy whose gene `gene` of stage `stage` (zero-based) is `value`."""
+    def gene(self, stage: int | None, gene: str) -> Any:
+        """Return a gene of a stage (zero-based), or of the network for None; None if unset."""
+        return getattr(self.network if stage is None else self.stages[stage], gene)
+
+    def with_gene(self, stage: int | None, gene: str, value: Any) -> "Genotype":
+        """Return a copy whose gene `gene` of stage `stage` (zero-based) is `value`; of the whole
+        network where `stage` is None."""
+        if stage is None:
+            return replace(self, network=replace(self.network, **{gene: value}))
         changed = replace(self.stages[stage], **{gene: value})
-        return Genotype((*self.stages[:stage], changed, *self.stages[stage + 1 :]))
+        return replace(self, stages=(*self.stages[:stage], changed, *self.stages[stage + 1 :]))
+
+    def _rows(self) -> list[list[int]]:
+        return [[getattr(stage, gene) for gene in GENES] for stage in self.stages]
 
     def __str__(self) -> str:
-        return " ".join("-".join(map(str, row)) for row in self.to_list())
+        return " ".join(
+            [*map(_stage_text, self.stages)]
+            + [f"{gene}={value}" for gene, value in self.network.given.items()]
+        )
+
+
+def _stage_text(stage: Stage) -> str:
+    text = "-".join(str(getattr(stage, gene)) for gene in GENES)
+    marks = {"expand_ratio": "e", "se_ratio": "se", "activation": ""}
+    given = ((mark, getattr(stage, gene)) for gene, mark in marks.items())
+    return "-".join([text, *(f"{mark}{value}" for mark, value in given if value is not None)])

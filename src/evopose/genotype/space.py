@@ -2,30 +2,49 @@
 
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from evopose.errors import ConfigError
-from evopose.genotype.genotype import GENES, Genotype
+from evopose.genotype.genes import (
+    EXTRA_GENES,
+    GENES,
+    NETWORK_GENES,
+    STAGE_GENES,
+    GeneValue,
+    NetworkGenes,
+    Stage,
+    rank,
+    size_text,
+    spoken,
+)
+from evopose.genotype.genotype import Genotype
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gene:
-    """The values one gene of one stage may take."""
+    """The values one gene may take, of one stage or of the network."""
 
-    values: tuple[int, ...]
-    """Allowed values, ascending."""
+    values: tuple[GeneValue, ...]
+    """Allowed values: numbers ascend, names differ."""
     max_step: int | None = None
     """How many places in `values` a single mutation may move; None: anywhere."""
 
     def __post_init__(self) -> None:
-        if not self.values or list(self.values) != sorted(set(self.values)):
+        numbers = [value for value in self.values if not isinstance(value, str)]
+        differ = len(set(self.values)) == len(self.values)
+        if not self.values or not differ or (numbers and numbers != sorted(numbers)):
             raise ConfigError(f"a gene's values must be ascending and differ, got {self.values}")
+        if numbers and len(numbers) != len(self.values):
+            raise ConfigError(f"a gene's values are all numbers or all names, got {self.values}")
         if self.max_step is not None and self.max_step < 1:
             raise ConfigError(f"max_step must be at least 1, got {self.max_step}")
 
-    def steps_from(self, value: int) -> tuple[int, ...]:
+    def steps_from(self, value: GeneValue) -> tuple[GeneValue, ...]:
         """Return the values that one mutation may turn `value` into."""
         if value not in self.values or self.max_step is None:
             return tuple(v for v in self.values if v != value)
@@ -36,15 +55,22 @@ class Gene:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpace:
-    """What a search may propose: a `Gene` for each gene of each stage, and the stride budget."""
+    """What a search may propose: a `Gene` for each gene of each stage, those of the whole network,
+    and the stride budget."""
 
     name: str
     ancestor: Genotype
     """Where a search starts by default."""
     stages: tuple[dict[str, Gene], ...]
-    """For each stage, gene name -> `Gene`."""
+    """For each stage, gene name -> `Gene`: all of `GENES`, and any of `EXTRA_GENES`."""
+    network: dict[str, Gene] = field(default_factory=dict)
+    """Any of `NETWORK_GENES` -> `Gene`."""
     max_strided_stages: int | None = None
     """Most stages of the trunk that may have stride 2; None: any number."""
+    gene_weights: dict[str, float] = field(default_factory=dict)
+    """How often a mutation changes this gene, of any stage, against the others; those that are not
+    named weigh 1. Empty: every neighbour is drawn equally often, so genes with many values more
+    often than those with few."""
 
     def __post_init__(self) -> None:
         if len(self.stages) != len(self.ancestor.stages):
@@ -53,25 +79,53 @@ class SearchSpace:
                 f"{len(self.ancestor.stages)}"
             )
         for number, genes in enumerate(self.stages, 1):
-            if set(genes) != set(GENES):
+            if not set(GENES) <= set(genes) <= set(STAGE_GENES):
                 raise ConfigError(
                     f"stage {number} of space {self.name!r} must declare the genes "
-                    f"{', '.join(GENES)}; it declares {', '.join(sorted(genes)) or 'none'}"
+                    f"{', '.join(GENES)}, and may declare {', '.join(EXTRA_GENES)}; it declares "
+                    f"{', '.join(sorted(genes)) or 'none'}"
                 )
-            for name, gene in genes.items():
-                for value in gene.values:
-                    self.ancestor.with_gene(number - 1, name, value)  # refuses what cannot be
+        if unknown := sorted(self.network.keys() - set(NETWORK_GENES)):
+            raise ConfigError(
+                f"networks have no gene {', '.join(unknown)}; space {self.name!r} may declare "
+                f"{', '.join(NETWORK_GENES)}"
+            )
+        for stage, name, gene in self.genes():
+            for value in gene.values:
+                self.ancestor.with_gene(stage, name, value)  # refuses what cannot be
+            ranks = [one for value in gene.values if (one := rank(name, value)) is not None]
+            if ranks != sorted(ranks):
+                raise ConfigError(f"values of {name} must be ascending, got {gene.values}")
+        self._check_weights()
         if reason := self.why_not(self.ancestor):
             raise ConfigError(f"the ancestor of space {self.name!r} is outside it: {reason}")
+
+    def _check_weights(self) -> None:
+        known = {name for _, name, _ in self.genes()}
+        if unknown := sorted(self.gene_weights.keys() - known):
+            raise ConfigError(
+                f"space {self.name!r} weighs {', '.join(unknown)}, which it does not declare"
+            )
+        if not all(
+            isinstance(w, int | float) and 0 < w < math.inf for w in self.gene_weights.values()
+        ):
+            raise ConfigError(f"gene_weights must be positive numbers, got {self.gene_weights}")
+
+    def genes(self) -> Iterator[tuple[int | None, str, Gene]]:
+        """Yield (zero-based stage, name, `Gene`) of every gene; the network's have no stage."""
+        for index, genes in enumerate(self.stages):
+            yield from ((index, name, gene) for name, gene in genes.items())
+        yield from ((None, name, gene) for name, gene in self.network.items())
 
     def why_not(self, genotype: Genotype) -> str | None:
         """Return why `genotype` is outside this space, or None if it is inside."""
         if len(genotype.stages) != len(self.stages):
             return f"it has {len(genotype.stages)} stages, the space has {len(self.stages)}"
         for number, (stage, genes) in enumerate(zip(genotype.stages, self.stages, strict=True), 1):
-            for name, gene in genes.items():
-                if (value := getattr(stage, name)) not in gene.values:
-                    return f"stage {number} has {name} {value}, allowed are {list(gene.values)}"
+            if reason := _outside(stage, genes, EXTRA_GENES):
+                return f"stage {number} has {reason}"
+        if reason := _outside(genotype.network, self.network, NETWORK_GENES):
+            return f"the network has {reason}"
         strided = sum(stage.stride == 2 for stage in genotype.stages)
         if self.max_strided_stages is not None and strided > self.max_strided_stages:
             return f"{strided} stages have stride 2, at most {self.max_strided_stages} may"
@@ -82,12 +136,26 @@ class SearchSpace:
 
     def size(self) -> int:
         """Return the number of genotypes in the space."""
-        others = math.prod(
-            len(gene.values) for genes in self.stages for n, gene in genes.items() if n != "stride"
-        )
+        others = math.prod(len(gene.values) for _, name, gene in self.genes() if name != "stride")
+        return others * len(self._stride_patterns())
+
+    def _stride_patterns(self) -> list[tuple[GeneValue, ...]]:
         limit = math.inf if self.max_strided_stages is None else self.max_strided_stages
         patterns = product(*(genes["stride"].values for genes in self.stages))
-        return others * sum(pattern.count(2) <= limit for pattern in patterns)
+        return [pattern for pattern in patterns if pattern.count(2) <= limit]
+
+    def sample(self, rng: np.random.Generator) -> Genotype:
+        """Return a genotype, each of the space equally likely."""
+        genotype = self.ancestor
+        patterns = self._stride_patterns()
+        pattern = patterns[int(rng.integers(len(patterns)))]
+        for stage, name, gene in self.genes():
+            if name == "stride" and stage is not None:
+                value = pattern[stage]
+            else:
+                value = gene.values[int(rng.integers(len(gene.values)))]
+            genotype = genotype.with_gene(stage, name, value)
+        return genotype
 
     def largest_stride(self) -> int:
         """Return the largest product of strides that a genotype of the space has."""
@@ -97,38 +165,48 @@ class SearchSpace:
 
     def to_json(self) -> str:
         """Return the space as canonical JSON."""
-        stages = [
-            {n: {"values": list(g.values), "max_step": g.max_step} for n, g in genes.items()}
-            for genes in self.stages
-        ]
-        value = {
+        return json.dumps(self._value(), sort_keys=True)
+
+    def to_text(self) -> str:
+        """Return the space as JSON to edit: a line a gene."""
+        return f"{_lines(self._value())}\n"
+
+    def _value(self) -> dict[str, Any]:
+        stages = [{name: _gene_value(g) for name, g in genes.items()} for genes in self.stages]
+        value: dict[str, Any] = {
             "name": self.name,
-            "ancestor": self.ancestor.to_list(),
-            "stages": stages,
+            "ancestor": self.ancestor.to_value(),
             "max_strided_stages": self.max_strided_stages,
         }
-        return json.dumps(value, sort_keys=True)
+        if self.gene_weights:
+            value["gene_weights"] = self.gene_weights
+        if self.network:
+            value["network"] = {name: _gene_value(gene) for name, gene in self.network.items()}
+        return value | {"stages": stages}
 
     @classmethod
     def from_json(cls, text: str) -> "SearchSpace":
-        """Return the space written by `to_json`. Raises: ConfigError if it is none."""
+        """Return the space written by `to_json`. Raises: ConfigError if it is none.
+
+        A gene that the ancestor has and the text does not declare stays as it is.
+        """
         try:
             value = json.loads(text)
-            _only(value, "name", "ancestor", "stages", "max_strided_stages")
-            for genes in value["stages"]:
-                for gene in genes.values():
-                    _only(gene, "values", "max_step")
+            _only(value, "name", "ancestor", "stages", "network", "max_strided_stages",
+                  "gene_weights")  # fmt: skip
+            ancestor = Genotype.from_value(value["ancestor"])
+            stages = [_genes_of(genes, STAGE_GENES) for genes in value["stages"]]
+            for fixed, stage in zip(stages, ancestor.stages, strict=False):
+                _keep(fixed, {name: getattr(stage, name) for name in STAGE_GENES})
+            network = _genes_of(value.get("network", {}), NETWORK_GENES)
+            _keep(network, ancestor.network.given)
             return cls(
                 name=str(value["name"]),
-                ancestor=Genotype.from_list(value["ancestor"]),
-                stages=tuple(
-                    {
-                        n: Gene(values=tuple(g["values"]), max_step=g.get("max_step"))
-                        for n, g in genes.items()
-                    }
-                    for genes in value["stages"]
-                ),
+                ancestor=ancestor,
+                stages=tuple(stages),
+                network=network,
                 max_strided_stages=value.get("max_strided_stages"),
+                gene_weights=dict(value.get("gene_weights", {})),
             )
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(
@@ -137,26 +215,55 @@ class SearchSpace:
             ) from error
 
 
-GENOTYPES: dict[str, Genotype] = {
-    "efficientnet-b0": Genotype.from_list(
-        [[3, 1, 2, 1], [3, 2, 3, 2], [5, 2, 5, 2], [3, 3, 10, 2], [5, 3, 14, 1], [5, 4, 24, 2],
-         [3, 1, 40, 1]]
-    ),
-    "evopose2d-xs": Genotype.from_list(
-        [[3, 1, 2, 1], [3, 3, 3, 2], [5, 2, 5, 2], [3, 4, 10, 2], [5, 2, 14, 1], [5, 4, 16, 2],
-         [3, 2, 10, 1]]
-    ),
-    "evopose2d-s": Genotype.from_list(
-        [[3, 1, 2, 1], [3, 3, 3, 2], [5, 2, 5, 2], [3, 4, 10, 2], [5, 2, 14, 1], [5, 4, 16, 1],
-         [3, 2, 10, 1]]
-    ),
-    "narrow": Genotype.from_list(
-        [[3, 1, 1, 1], [3, 2, 2, 2], [5, 2, 2, 2], [3, 3, 4, 2], [5, 2, 5, 1], [5, 2, 6, 1],
-         [3, 1, 6, 1]]
-    ),
-}  # fmt: skip
-"""Genotypes by name: the paper's ancestor (the trunk of EfficientNet-B0), its results XS and S (M
-and L are S, scaled to their input), and `narrow`, a laptop's ancestor with one stride fewer."""
+def _lines(value: Any, indent: str = "") -> str:
+    """Return JSON with a line an entry of the space, of its network, and of each stage."""
+    keyed = isinstance(value, dict)
+    parts = []
+    for key, one in value.items() if keyed else enumerate(value):
+        inner = key in ("network", "stages") if keyed and not indent else not keyed
+        text = _lines(one, indent + "  ") if inner else json.dumps(one)
+        parts.append(f"{indent}  {json.dumps(key)}: {text}" if keyed else f"{indent}  {text}")
+    first, last = "{}" if keyed else "[]"
+    return f"{first}\n" + ",\n".join(parts) + f"\n{indent}{last}"
+
+
+def _outside(
+    found: Stage | NetworkGenes, genes: dict[str, Gene], optional: tuple[str, ...]
+) -> str | None:
+    """Return which gene of a stage, or of the network, is not as `genes` say; None if all are."""
+    for name, gene in genes.items():
+        if (value := getattr(found, name)) not in gene.values:
+            has = f"no gene {name}" if value is None else f"{spoken(name)} {value}"
+            return f"{has}, allowed are {list(gene.values)}"
+    for name in optional:
+        if name not in genes and getattr(found, name) is not None:
+            return f"a gene {name}, which the space does not declare"
+    return None
+
+
+def _gene_value(gene: Gene) -> dict[str, Any]:
+    return {"values": list(gene.values), "max_step": gene.max_step}
+
+
+def _genes_of(declared: dict[str, Any], names: tuple[str, ...]) -> dict[str, Gene]:
+    """Return the genes of one stage, or of the network, in the order of `names`."""
+    _only(declared, *names)
+    found = {}
+    for name in names:
+        if name in declared:
+            _only(declared[name], "values", "max_step")
+            values = declared[name]["values"]
+            if name == "input_size":
+                values = map(size_text, values)
+            found[name] = Gene(values=tuple(values), max_step=declared[name].get("max_step"))
+    return found
+
+
+def _keep(genes: dict[str, Gene], ancestor: dict[str, Any]) -> None:
+    """Add what the ancestor has and nobody declared, as it is."""
+    for name, value in ancestor.items():
+        if value is not None and name not in genes:
+            genes[name] = Gene(values=(value,))
 
 
 def _only(value: dict[str, Any], *names: str) -> None:
@@ -165,38 +272,3 @@ def _only(value: dict[str, Any], *names: str) -> None:
         raise ConfigError(
             f"a search space has no {', '.join(unknown)}; expected here: {', '.join(names)}"
         )
-
-
-def _space(
-    name: str, ancestor: Genotype, *, widest: tuple[int, ...], filter_step: int | None
-) -> SearchSpace:
-    stages = []
-    for number, (stage, top) in enumerate(zip(ancestor.stages, widest, strict=True), 1):
-        strides = (1, 2) if number >= 5 else (stage.stride,)
-        stages.append(
-            {
-                "kernel": Gene(values=(3, 5)),
-                "repeats": Gene(values=(1, 2, 3, 4), max_step=1),
-                "filters": Gene(values=tuple(range(1, top + 1)), max_step=filter_step),
-                "stride": Gene(values=strides),
-            }
-        )
-    return SearchSpace(name=name, ancestor=ancestor, stages=tuple(stages), max_strided_stages=4)
-
-
-SPACES: dict[str, SearchSpace] = {
-    "paper": _space(
-        "paper",
-        GENOTYPES["efficientnet-b0"],
-        widest=tuple(s.filters for s in GENOTYPES["efficientnet-b0"].stages),
-        filter_step=None,
-    ),
-    "small": _space(
-        "small",
-        GENOTYPES["narrow"],
-        widest=tuple(2 * s.filters for s in GENOTYPES["narrow"].stages),
-        filter_step=2,
-    ),
-}
-"""The declared search spaces. `paper`: filters up to the ancestor's, by any step. `small`: around
-`narrow`, filters up to twice the ancestor's, by at most two units of eight a mutation."""

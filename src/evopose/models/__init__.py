@@ -92,6 +92,12 @@ def build_model(
     if genotype and entry.genotype:
         raise ConfigError(f"{base} has a genotype of its own; use evopose2d to give another")
     genotype = genotype or entry.genotype
+    size = input_hw or named_hw
+    if size and genotype and (own := genotype.network.input_hw) and tuple(size) != own:
+        raise ConfigError(
+            f"the genotype has its input size as a gene, {own[0]}x{own[1]}; it cannot take "
+            f"{size[0]}x{size[1]}: leave the size out, or take the gene out of the genotype"
+        )
     if genotype is None:
         raise ConfigError(f"{base} needs a genotype: [[kernel, repeats, filters / 8, stride], ...]")
     try:

@@ -11,10 +11,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from evopose.models.evopose2d_plan import BlockPlan, EvoPose2DConfig, heatmap_hw, plan
-from evopose.models.layers import DepthwiseConv2d, StochasticDepth, batch_norm
+from evopose.models.layers import ACTIVATIONS, DepthwiseConv2d, StochasticDepth, batch_norm
 
 KERNEL_ROTATION = 180
 """Degrees by which the module's kernels are turned against the official ones."""
@@ -35,13 +34,14 @@ class EvoPose2D(nn.Module):
         shape = plan(config)
         self.stem_conv = nn.Conv2d(3, shape.stem, 3, 2, padding=1, bias=False)
         self.stem_bn = batch_norm(shape.stem)
+        self.stem_activation = ACTIVATIONS[shape.stem_activation]
         self.stages = nn.ModuleList(
             nn.Sequential(*(InvertedResidual(block) for block in stage)) for stage in shape.stages
         )
         channels = shape.blocks[-1].channels_out
         self.head = nn.Sequential()
         for width in shape.head:
-            self.head.append(HeadBlock(channels, width, config.head_kernel))
+            self.head.append(HeadBlock(channels, width, config.head_kernel, config.head_activation))
             channels = width
         final = config.final_kernel
         self.final_conv = nn.Conv2d(channels, config.num_keypoints, final, padding=final // 2)
@@ -54,7 +54,7 @@ class EvoPose2D(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return heatmaps (N, K, h, w) of images (N, 3, H, W)."""
         x = images.flip(2, 3).contiguous(memory_format=torch.channels_last)
-        x = functional.silu(self.stem_bn(self.stem_conv(x)))
+        x = self.stem_activation(self.stem_bn(self.stem_conv(x)))
         for stage in self.stages:
             x = stage(x)
         heatmaps: Tensor = self.final_conv(self.head(x)).flip(2, 3)
@@ -67,6 +67,7 @@ class InvertedResidual(nn.Module):
     def __init__(self, shape: BlockPlan) -> None:
         super().__init__()
         self.shape = shape
+        self.activation = ACTIVATIONS[shape.activation]
         hidden = shape.hidden
         if shape.expand != 1:
             self.expand_conv = nn.Conv2d(shape.channels_in, hidden, 1, bias=False)
@@ -83,9 +84,9 @@ class InvertedResidual(nn.Module):
         """Return the block's output (N, C_out, H', W') for x (N, C_in, H, W)."""
         y: Tensor = x
         if self.shape.expand != 1:
-            y = functional.silu(self.expand_bn(self.expand_conv(y)))
-        y = functional.silu(self.bn(self.dwconv(y)))
-        gate = functional.silu(self.se_reduce(y.mean((2, 3), keepdim=True)))
+            y = self.activation(self.expand_bn(self.expand_conv(y)))
+        y = self.activation(self.bn(self.dwconv(y)))
+        gate = self.activation(self.se_reduce(y.mean((2, 3), keepdim=True)))
         y = y * torch.sigmoid(self.se_expand(gate))
         y = self.project_bn(self.project_conv(y))
         if self.shape.skip:
@@ -94,10 +95,13 @@ class InvertedResidual(nn.Module):
 
 
 class HeadBlock(nn.Module):
-    """A transposed convolution that doubles the resolution, batch norm and swish."""
+    """A transposed convolution that doubles the resolution, batch norm and activation."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, activation: str = "silu"
+    ) -> None:
         super().__init__()
+        self.activation = ACTIVATIONS[activation]
         padding = (kernel - 1) // 2
         self.conv = nn.ConvTranspose2d(
             channels_in,
@@ -112,7 +116,8 @@ class HeadBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C_out, 2 H, 2 W) for x (N, C_in, H, W)."""
-        return functional.silu(self.bn(self.conv(x)))
+        y: Tensor = self.activation(self.bn(self.conv(x)))
+        return y
 
 
 def build_evopose2d(config: EvoPose2DConfig, *, seed: int = 0) -> EvoPose2D:

@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from evopose.errors import ConfigError
-from evopose.genotype import GENES, Genotype, SearchSpace
+from evopose.genotype import ACTIVATIONS, Genotype, SearchSpace, spoken
 
-EXPAND_RATIO = 6
-SE_RATIO = 0.25
 DEPTH_BASE, WIDTH_BASE, RESOLUTION_BASE = 1.2, 1.1, 1.15
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvoPose2DConfig:
-    """Everything that determines an EvoPose2D network but its weights."""
+    """Everything that determines an EvoPose2D network but its weights.
+
+    A field whose gene the genotype has takes the genotype's value; the ratios and `activation` are
+    of the stages that have no such gene.
+    """
 
     genotype: Genotype
     input_hw: tuple[int, int] = (256, 192)
@@ -37,9 +39,30 @@ class EvoPose2DConfig:
     scaling_reference: float | None = 224.0
     """Mean input side at which depth and width are those of the genotype; None: no scaling. Below
     the reference the network shrinks, until genes have no effect (see `blind_genes`)."""
+    expand_ratio: int = 6
+    """Channels of a block's depthwise convolution over those it reads; 1 in the first stage."""
+    se_ratio: float = 0.25
+    """Hidden units of squeeze-excite over the channels that a block reads."""
+    activation: str = "silu"
+    """A name in `ACTIVATIONS`."""
+    head_activation: str = "silu"
 
     def __post_init__(self) -> None:
-        for name in ("num_keypoints", "stem_channels", "head_channels", "head_blocks"):
+        genes: dict[str, object] = {**self.genotype.network.given}
+        if hw := self.genotype.network.input_hw:
+            genes |= {"input_hw": hw}
+        for name, value in genes.items():
+            if name != "input_size":
+                object.__setattr__(self, name, value)
+        for name in ("activation", "head_activation"):
+            if getattr(self, name) not in ACTIVATIONS:
+                raise ConfigError(
+                    f"{name} must be one of {', '.join(ACTIVATIONS)}, got {getattr(self, name)!r}"
+                )
+        if not 0 < self.se_ratio <= 1:
+            raise ConfigError(f"se_ratio must be above 0 and at most 1, got {self.se_ratio}")
+        for name in ("num_keypoints", "stem_channels", "head_channels", "head_blocks",
+                     "expand_ratio"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if len(self.input_hw) != 2 or min(self.input_hw) < 1:
@@ -73,6 +96,9 @@ class BlockPlan:
     kernel: int
     stride: int
     expand: int
+    squeeze: int
+    """Hidden units of the squeeze-excite branch."""
+    activation: str
     drop_rate: float
     """Probability that stochastic depth drops the residual branch."""
 
@@ -80,11 +106,6 @@ class BlockPlan:
     def hidden(self) -> int:
         """Channels of the depthwise convolution."""
         return self.channels_in * self.expand
-
-    @property
-    def squeeze(self) -> int:
-        """Hidden units of the squeeze-excite branch."""
-        return max(1, int(self.channels_in * SE_RATIO))
 
     @property
     def skip(self) -> bool:
@@ -100,6 +121,12 @@ class Plan:
     blocks: tuple[BlockPlan, ...]
     head: tuple[int, ...]
     """Output channels of each transposed convolution."""
+    head_activation: str
+
+    @property
+    def stem_activation(self) -> str:
+        """The first stage's."""
+        return self.blocks[0].activation
 
     @property
     def stages(self) -> list[list[BlockPlan]]:
@@ -142,6 +169,7 @@ def plan(config: EvoPose2DConfig) -> Plan:
     blocks: list[BlockPlan] = []
     for number, (stage, count) in enumerate(zip(config.genotype.stages, repeats, strict=True)):
         channels_out = round_filters(stage.channels, width)
+        expand = stage.expand_ratio or (config.expand_ratio if number else 1)
         for index in range(count):
             blocks.append(
                 BlockPlan(
@@ -151,13 +179,15 @@ def plan(config: EvoPose2DConfig) -> Plan:
                     channels_out=channels_out,
                     kernel=stage.kernel,
                     stride=stage.stride if index == 0 else 1,
-                    expand=1 if number == 0 else EXPAND_RATIO,
+                    expand=expand,
+                    squeeze=max(1, int(channels * (stage.se_ratio or config.se_ratio))),
+                    activation=stage.activation or config.activation,
                     drop_rate=rate * len(blocks) / total,
                 )
             )
             channels = channels_out
     head = (round_filters(config.head_channels, width),) * config.head_blocks
-    return Plan(stem=stem, blocks=tuple(blocks), head=head)
+    return Plan(stem=stem, blocks=tuple(blocks), head=head, head_activation=config.head_activation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,21 +249,21 @@ def blind_genes(space: SearchSpace, config: EvoPose2DConfig) -> dict[str, str]:
     Keys are like "stage 3 repeats"; values say how many different networks its values build.
     """
     blind = {}
-    for index, genes in enumerate(space.stages):
-        for gene in GENES:
-            values = genes[gene].values
-            if gene == "stride" or len(values) == 1:
-                continue
-            built = {
-                plan(replace(config, genotype=space.ancestor.with_gene(index, gene, value))).blocks
-                for value in values
-            }
-            if len(built) < len(values):
-                blind[f"stage {index + 1} {gene}"] = (
-                    "has no effect"
-                    if len(built) == 1
-                    else f"{len(values)} values build {len(built)} networks"
-                )
+    for stage, name, gene in space.genes():
+        count = len(gene.values)
+        if name in ("stride", "input_size") or count == 1:
+            continue
+        built = {
+            plan(replace(config, genotype=space.ancestor.with_gene(stage, name, value)))
+            for value in gene.values
+        }
+        if len(built) < count:
+            place = "" if stage is None else f"stage {stage + 1} "
+            blind[f"{place}{spoken(name)}"] = (
+                "has no effect"
+                if len(built) == 1
+                else f"{count} values build {len(built)} networks"
+            )
     return blind
 
 

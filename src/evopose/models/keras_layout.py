@@ -104,4 +104,4 @@ def _from_keras(name: str, array: Array) -> torch.Tensor:
     if array.ndim == 4:
         axes = (2, 3, 0, 1) if name.endswith("depthwise_kernel") else (3, 2, 0, 1)
         array = array[::-1, ::-1].transpose(axes)
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.array(array, order="C"))  # a copy: no stride stays negative

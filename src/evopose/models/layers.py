@@ -1,11 +1,22 @@
 """Layers that several networks share."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.01
 """Keras' momentum 0.99, in torch's sense."""
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": functional.silu,
+    "relu": functional.relu,
+    "hardswish": functional.hardswish,
+}
+"""Name -> function. `hardswish` is `silu` in pieces (Howard et al., ICCV 2019); it and `relu` are
+the cheap ones on CPUs."""
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:

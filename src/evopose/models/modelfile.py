@@ -67,7 +67,7 @@ class ModelCard:
         value = {f.name: getattr(self, f.name) for f in fields(self)}
         value |= {
             "format": FORMAT,
-            "genotype": self.genotype and self.genotype.to_list(),
+            "genotype": self.genotype and self.genotype.to_value(),
             "skeleton": self.skeleton.to_json(),
             "codec": asdict(self.codec),
             "input": asdict(self.input),
@@ -87,7 +87,7 @@ class ModelCard:
             spec = value["input"]
             return cls(
                 architecture=value["architecture"],
-                genotype=Genotype.from_list(value["genotype"]) if value["genotype"] else None,
+                genotype=Genotype.from_value(value["genotype"]) if value["genotype"] else None,
                 config=dict(value["config"]),
                 input_hw=(int(value["input_hw"][0]), int(value["input_hw"][1])),
                 skeleton=Skeleton.from_json(value["skeleton"]),
@@ -99,6 +99,11 @@ class ModelCard:
             raise ModelError(f"{source}: its description cannot be used: {error}") from error
         except (LookupError, TypeError, ValueError) as error:
             raise ModelError(f"{source}: its description cannot be read: {error!r}") from error
+
+
+_LATER = ("expand_ratio", "se_ratio", "activation", "head_activation")
+"""Options that came after format 1: written where they are not the default, so that what has none
+of them is read by earlier versions, too."""
 
 
 class LoadedModel(NamedTuple):
@@ -115,6 +120,9 @@ def evopose2d_card(
     config = asdict(net.config)
     for name in ("genotype", "input_hw", "num_keypoints"):
         del config[name]
+    for name in _LATER:
+        if config[name] == getattr(EvoPose2DConfig, name):
+            del config[name]
     if len(skeleton) != net.config.num_keypoints:
         raise ModelError(
             f"the network gives {net.config.num_keypoints} heatmaps, the skeleton names "

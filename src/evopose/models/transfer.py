@@ -24,11 +24,12 @@ def inherit_weights(parent: nn.Module, child: nn.Module, rule: str = "exact") ->
     """Fill `child`, freshly initialised, in place with the weights of `parent`.
 
     Returns what was done to each tensor, the share inherited, and whether the child computes what
-    its parent computes. They may differ in any number of genes, in channels, kernels, input size
-    and number of keypoints. The parent is not changed; num_batches_tracked stays the child's.
+    its parent computes. They may differ in any number of genes, in channels, kernels, activations,
+    head, input size and number of keypoints. The parent is not changed; num_batches_tracked stays
+    the child's.
 
     Raises: ConfigError for an unknown rule; ModelError if one of them is no EvoPose2D, or if they
-    differ in the number of stages or head blocks.
+    differ in the number of stages.
     """
     if rule not in TRANSFER_RULES:
         raise ConfigError(f"rule must be one of {', '.join(TRANSFER_RULES)}, got {rule!r}")

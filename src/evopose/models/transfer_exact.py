@@ -10,12 +10,15 @@ Where the child is smaller, the channels with the largest sum of |w| over all ke
 read them stay, in their order, one set for everything that a skip ties together; and of a stage's
 blocks, the first and those whose last batch norm has the largest scales.
 
+Parts that only one of the two has (an expanding convolution, a head block) are switched on or off
+first, see `evopose.models.transfer_switches`.
+
 Source: function-preserving growth as in Net2Net (arXiv 1511.05641); ranking by L1 norm and batch
 norm estimation as in Once-for-All (arXiv 1908.09791).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -26,6 +29,7 @@ from evopose.models.evopose2d import EvoPose2D
 from evopose.models.evopose2d_plan import BlockPlan, Plan, plan
 from evopose.models.structure_changes import function_losses
 from evopose.models.transfer_report import TensorTransfer, TransferReport
+from evopose.models.transfer_switches import Rewritten, rewrite
 
 Array = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -51,8 +55,9 @@ Lineage = dict[tuple[int | None, int | None], Descent]
 def inherit_exact(parent: EvoPose2D, child: EvoPose2D) -> TransferReport:
     """Fill `child`, freshly initialised, in place by the exact rule and return what was done."""
     reasons = tuple(function_losses(parent.config, child.config))
-    old, new = plan(parent.config), plan(child.config)
-    given, fresh = _arrays(parent), _arrays(child)
+    new, fresh, taken = plan(child.config), _arrays(child), _arrays(parent)
+    rewritten = rewrite(plan(parent.config), new, taken)
+    old, given = rewritten.plan, rewritten.arrays
     lineage = match_blocks(old, new, given)
     maps = channel_maps(old, new, given, fresh, lineage)
     state, tensors = child.state_dict(), []
@@ -60,13 +65,25 @@ def inherit_exact(parent: EvoPose2D, child: EvoPose2D) -> TransferReport:
         descent = lineage[role.stage, role.block]
         array, entry = _transfer(role, descent, fresh[role.key], given, maps)
         state[role.key].copy_(torch.from_numpy(array))
-        tensors.append(entry)
+        tensors.append(_honest(entry, rewritten, taken))
     return TransferReport(
         rule="exact",
         tensors=tuple(tensors),
         reasons=reasons,
         needs_bn_reestimation=bool(reasons),
     )
+
+
+def _honest(entry: TensorTransfer, parent: Rewritten, taken: dict[str, Array]) -> TensorTransfer:
+    """Return `entry` as seen from the parent as it was, before it was rewritten."""
+    if entry.source is None:
+        return entry
+    original = taken.get(entry.source)
+    if entry.source in parent.made:
+        source = None if original is None else entry.source
+        return replace(entry, source=source, copied=0, filled=entry.copied, whole=False)
+    assert original is not None
+    return replace(entry, whole=entry.copied == original.size)
 
 
 def match_blocks(old: Plan, new: Plan, given: dict[str, Array]) -> Lineage:

@@ -19,7 +19,8 @@ class TensorTransfer:
     zeroed: int
     """Entries set to zero, so that new units do not disturb the old ones."""
     filled: int = 0
-    """Entries filled with the mean of `source` (the official rule)."""
+    """Entries computed from the parent: its mean (the official rule), or a part that the child has
+    and the parent has not (the exact one)."""
     whole: bool = False
     """Whether every entry of `source` was copied."""
 

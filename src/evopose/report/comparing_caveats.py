@@ -1,10 +1,10 @@
 """What limits a comparison: seeds, machines, and all that is not counted."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 
 from evopose.report.comparing_configs import arm_settings, differing, label_of, seed_of
-from evopose.report.comparing_facts import Arm, Comparison
+from evopose.report.comparing_facts import Arm, Comparison, Seed
 from evopose.report.comparing_statistics import FEWEST
 from evopose.report.comparing_tables import cost_text, seed_text
 from evopose.report.text import plural
@@ -30,6 +30,7 @@ def caveats(comparison: Comparison) -> list[str]:
     """Return what to keep in mind, a sentence each, the weightiest first."""
     return [
         *_seeds(comparison),
+        *_starts(comparison),
         *_grouping(comparison),
         *_unfinished(comparison),
         *_uncounted(comparison),
@@ -50,20 +51,37 @@ def _seeds(comparison: Comparison) -> Iterator[str]:
             f"Arms have {' to '.join(map(str, sorted({min(sizes), max(sizes)})))} runs each; "
             "what is said holds for this data and these settings."
         )
-    if len(comparison.pairs) >= 3:
+    judged = sum(pair.chance is not None for pair in comparison.pairs)
+    if judged >= 3:
         yield (
-            f"{len(comparison.pairs)} pairs are compared: of twenty pairs that do not differ, one "
+            f"{judged} pairs are compared: of twenty pairs that do not differ, one "
             "looks as if it did."
         )
     for arm in comparison.arms:
-        often = Counter(seed_of(run.settings) for run in arm.runs)
-        twice = [run for run in arm.runs if often[seed_of(run.settings)] > 1]
-        if twice:
-            names = ", ".join(run.name for run in twice)
-            yield (
-                f"{names} of {arm.name} have the same seed ({seed_text(twice[0])}): they are not "
-                "independent, and the interval is too narrow."
-            )
+        by_seed: dict[str, list[str]] = defaultdict(list)
+        for run in arm.runs:
+            by_seed[seed_text(run)].append(run.name)
+        for seed, names in by_seed.items():
+            if len(names) > 1:
+                yield (
+                    f"{', '.join(names)} of {arm.name} have the same seed ({seed}): they are not "
+                    "independent, and the interval is too narrow."
+                )
+
+
+def _starts(comparison: Comparison) -> Iterator[str]:
+    """Yield what to say where runs of one seed did not begin alike."""
+    begun: dict[Seed, set[float]] = defaultdict(set)
+    for run in comparison.runs:
+        if (ancestor := run.trace.ancestor) is not None:
+            begun[seed_of(run.settings)].add(round(ancestor, 6))
+    apart = [str(seed[0]) for seed, values in begun.items() if len(values) > 1]
+    if apart:
+        yield (
+            f"Runs of the same seed began with ancestors of different {comparison.measure.name} "
+            f"(seed {', '.join(apart)}): a part of what sets arms apart is their ancestors. One "
+            "file of weights for all arms of a seed (evolve --ancestor FILE) would rule that out."
+        )
 
 
 def _grouping(comparison: Comparison) -> Iterator[str]:

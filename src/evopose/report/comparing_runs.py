@@ -72,6 +72,8 @@ class Trace:
     """Best clone so far against the same cost; None: no clone has finished."""
     leaders: tuple[Step, ...]
     """The individuals that made `curve` fall."""
+    ancestor: float | None
+    """What the ancestor got; None: it has not finished, or is not measured."""
     finished: int
     """Competitors among those that finished."""
     search_cost: float
@@ -118,14 +120,14 @@ def read_run(run: Path, measure: Measure, *, count_controls: bool = False) -> Co
 
     Raises: RunError if there is no run, or its configuration is missing or damaged.
     """
+    with Store.read(run) as store:
+        meta = store.meta
     facts = read_facts(run)
     if not facts.config:
         raise RunError(
             f"cannot read {run / 'config.json'}: without its configuration a run cannot be "
             "compared; restore it from a copy"
         )
-    with Store.read(run) as store:
-        meta = store.meta
     individuals = facts.individuals
     devices = {one.latency_device for one in individuals if one.latency_device}
     return ComparedRun(
@@ -170,6 +172,7 @@ def trace_of(
         curve=steps[0].curve(end),
         clones=steps[1].curve(end),
         leaders=tuple(steps[0].found),
+        ancestor=next((measure.value(one) for one in done if one.kind == "ancestor"), None),
         finished=sum(one.competes for one in done),
         search_cost=spent[True],
         control_cost=spent[False],

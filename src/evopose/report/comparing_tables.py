@@ -206,7 +206,10 @@ def reach_texts(comparison: Comparison) -> list[str]:
                 f"{arm.name} reached {goal}, at {ratio_text(found)} the cost "
                 f"({cost_text(found.cost)} against {cost_text(found.reference_cost)})"
             )
-        texts.append(f"{said}; {found.runs} of {plural(len(arm.used), 'run')} did alone.")
+        alone = ", too few for an interval" if found.ratio and found.low is None else ""
+        texts.append(
+            f"{said}; {found.runs} of {plural(len(arm.used), 'run')} did on their own{alone}."
+        )
     return texts
 
 

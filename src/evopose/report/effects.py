@@ -4,10 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
-from typing import Any
 
 from evopose.evolution.individual import Individual
-from evopose.genotype import GENES
+from evopose.genotype import NETWORK_GENES, STAGE_GENES, spoken
 from evopose.report.facts import SearchFacts, fitness_of, is_failed, is_finished, transfer_of
 
 SEVERAL = "several genes"
@@ -18,7 +17,7 @@ class Effect:
     """One kind of mutation over all children that it made; lower fitness is better."""
 
     kind: str
-    """The gene and its direction ("filters up"), or `SEVERAL`."""
+    """The gene and its direction ("filters up", "activation"), or `SEVERAL`."""
     finished: int
     failed: int
     from_parent: tuple[float, ...]
@@ -59,26 +58,16 @@ def mutation_effects(facts: SearchFacts) -> tuple[Effect, ...]:
 
 def kind_order(kinds: Iterable[str]) -> list[str]:
     """Return kinds of mutations in the usual order of genes; other genes by name, several last."""
-    order = [f"{gene} {way}" for gene in GENES for way in ("up", "down")]
+    genes = map(spoken, (*STAGE_GENES, *NETWORK_GENES))
+    order = [f"{gene}{way}" for gene in genes for way in (" up", " down", "")]
     places = {kind: place for place, kind in enumerate(order)}
     return sorted(kinds, key=lambda kind: (kind == SEVERAL, places.get(kind, len(order)), kind))
 
 
 def mutation_kind(one: Individual) -> str:
-    """Return "GENE up" or "GENE down" for one changed gene, `SEVERAL` for more.
-
-    A gene whose values have no order, a name say, is its own kind.
-    """
-    if len(one.changes) != 1:
-        return SEVERAL
-    (change,) = one.changes
-    before: Any = change.before
-    after: Any = change.after
-    ordered = isinstance(before, int | float) and isinstance(after, int | float)
-    ordered |= isinstance(before, tuple | list) and isinstance(after, tuple | list)
-    if not ordered or isinstance(before, bool):
-        return str(change.gene)
-    return f"{change.gene} {'up' if after > before else 'down'}"
+    """Return "GENE up" or "GENE down" for one changed gene (a name's change has no direction),
+    `SEVERAL` for more."""
+    return one.changes[0].kind if len(one.changes) == 1 else SEVERAL
 
 
 def _effect(kind: str, members: Sequence[Individual], facts: SearchFacts) -> Effect:

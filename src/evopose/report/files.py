@@ -45,7 +45,10 @@ COLUMNS: dict[str, Column] = {
     "parent_id": ("whose weights it inherited", lambda i: i.parent_id),
     "status": ("proposed, running, done or failed", lambda i: i.status),
     "fail_reason": ("why it failed", lambda i: i.fail_reason),
-    "genotype": ("[[kernel, repeats, filters / 8, stride], ...]", lambda i: i.genotype.to_json()),
+    "genotype": (
+        "[[kernel, repeats, filters / 8, stride], ...], or an object with more genes",
+        lambda i: i.genotype.to_json(),
+    ),
     "changes": ("what the mutation changed", lambda i: ", ".join(map(str, i.changes))),
     "fitness": ("J, lower is better", lambda i: i.fitness),
     "loss": ("lowest loss over its epochs, on the fitness persons", lambda i: i.loss),
@@ -177,7 +180,7 @@ def _repeats(facts: SearchFacts) -> dict[str, Any]:
 def _record(one: Individual) -> dict[str, Any]:
     transfer = transfer_of(one)
     return _row(one) | {
-        "genotype": one.genotype.to_list(),
+        "genotype": one.genotype.to_value(),
         "changes": [asdict(change) for change in one.changes],
         "not_preserved": list(transfer.get("reasons", ())),
         "history": one.result.get("history", []),

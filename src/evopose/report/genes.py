@@ -7,7 +7,15 @@ from itertools import zip_longest
 from typing import Any
 
 from evopose.evolution.individual import Individual
-from evopose.genotype import Genotype
+from evopose.genotype import (
+    STAGE_GENES,
+    GeneValue,
+    Genotype,
+    NetworkGenes,
+    Stage,
+    rank,
+    spoken,
+)
 from evopose.report.facts import SearchFacts
 from evopose.report.plotting import BEST, FONT, HOVER_LABEL, INK, MUTED, Figure
 
@@ -37,35 +45,33 @@ class GeneHistory:
     @property
     def label(self) -> str:
         """What to call it."""
-        return self.gene if self.stage is None else f"stage {self.stage + 1} {self.gene}"
+        name = spoken(self.gene)
+        return name if self.stage is None else f"stage {self.stage + 1} {name}"
 
 
-_NETWORK_GENES = tuple(field.name for field in fields(Genotype) if field.name != "stages")
-
-
-def genes_of(genotype: Genotype) -> dict[GeneKey, Any]:
-    """Return all genes of a genotype, those of the whole network last."""
-    stages = {
-        (index, field.name): getattr(stage, field.name)
-        for index, stage in enumerate(genotype.stages)
-        for field in fields(stage)
-    }
-    return stages | {(None, name): getattr(genotype, name) for name in _NETWORK_GENES}
+def genes_of(genotype: Genotype) -> dict[GeneKey, GeneValue | None]:
+    """Return the genes of a genotype, those of the whole network last: of the stages all that any
+    of them has (None where this one has not), of the network those that it has."""
+    names, stages = gene_names(genotype), range(len(genotype.stages))
+    of_stages = {(stage, name): genotype.gene(stage, name) for stage in stages for name in names}
+    return of_stages | {(None, name): value for name, value in genotype.network.given.items()}
 
 
 def gene_names(genotype: Genotype) -> tuple[str, ...]:
-    """Return the names of the genes of a stage, in their order."""
-    return tuple(field.name for field in fields(genotype.stages[0]))
+    """Return the names of the genes that any of the stages has, in their order."""
+    return tuple(
+        name
+        for name in STAGE_GENES
+        if any(getattr(stage, name) is not None for stage in genotype.stages)
+    )
 
 
-def gene_text(value: Any) -> str:
-    """Return a gene's value as text: a size is its two sides.
+def gene_text(value: GeneValue | None) -> str:
+    """Return a gene's value as text.
 
-    >>> gene_text(3), gene_text((96, 64)), gene_text(None)
+    >>> gene_text(3), gene_text("96x64"), gene_text(None)
     ('3', '96x64', 'none')
     """
-    if isinstance(value, tuple | list):
-        return "x".join(map(str, value))
     return "none" if value is None else str(value)
 
 
@@ -83,8 +89,8 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
         for place, stages in enumerate(zip_longest(*(g.stages for g in genotypes))):
             for stage, number in Counter(stages).items():
                 parts[generation, (place, stage)] += number
-        for names_and_values, number in Counter(map(_network_genes, genotypes)).items():
-            parts[generation, (None, names_and_values)] += number
+        for network, number in Counter(genotype.network for genotype in genotypes).items():
+            parts[generation, (None, network)] += number
     for (generation, part), number in parts.items():  # far fewer than individuals times genes
         for key, value in _genes_in(part):
             counts[key][generation][value] += number
@@ -101,22 +107,19 @@ def _by_generation(children: Iterable[Individual]) -> Iterator[tuple[int, list[G
     yield from groups.items()
 
 
-def _network_genes(genotype: Genotype) -> tuple[tuple[str, Any], ...]:
-    return tuple((name, getattr(genotype, name)) for name in _NETWORK_GENES)
-
-
-def _genes_in(part: tuple[int | None, Any]) -> Iterator[tuple[GeneKey, Any]]:
-    index, content = part
-    if index is None:
-        yield from (((None, name), value) for name, value in content)
-    elif content is not None:  # a genotype of fewer stages has none here
-        yield from (((index, f.name), getattr(content, f.name)) for f in fields(content))
+def _genes_in(
+    part: tuple[int | None, Stage | NetworkGenes | None],
+) -> Iterator[tuple[GeneKey, Any]]:
+    stage, genes = part
+    if genes is not None:  # a genotype of fewer stages has none here
+        yield from (((stage, field.name), getattr(genes, field.name)) for field in fields(genes))
 
 
 def _history(
     key: GeneKey, found: dict[int, Counter[Any]], totals: Counter[int]
 ) -> GeneHistory:  # fmt: skip
-    values = sorted({value for counter in found.values() for value in counter}, key=_order)
+    there = {value for counter in found.values() for value in counter}
+    values = sorted(there, key=lambda value: _order(key[1], value))
     generations = sorted(totals)
     shares = tuple(
         tuple(found[g][value] / totals[g] if g in found else 0.0 for g in generations)
@@ -131,13 +134,10 @@ def _history(
     )
 
 
-def _order(value: Any) -> tuple[int, Any]:
-    """Return what values of any kinds can be sorted by: numbers, texts, tuples, all others."""
-    if isinstance(value, int | float):
-        return 0, value
-    if isinstance(value, str):
-        return 1, value
-    return (2, value) if isinstance(value, tuple) else (3, str(value))
+def _order(gene: str, value: GeneValue | None) -> tuple[float, str]:
+    """Return what the values of a gene are sorted by: unset ones first, numbers, names."""
+    number = None if value is None else rank(gene, value)
+    return (-1 if value is None else 0) if number is None else number, str(value)
 
 
 def genes_figure(histories: tuple[GeneHistory, ...]) -> Figure:

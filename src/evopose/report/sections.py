@@ -4,13 +4,13 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.drawing import encode_image
 from evopose.evolution.individual import Individual
+from evopose.genotype import GeneValue, spoken
 from evopose.report.facts import SearchFacts, mean_oks_of
 from evopose.report.figures import progress_figure, trade_off_figure
 from evopose.report.genes import GeneKey, gene_names, gene_text, genes_of
@@ -103,9 +103,9 @@ def _genes(one: Individual, ancestor: Individual) -> str:
         f"{''.join(_gene_cell(found, before, (stage, name)) for name in names)}</tr>"
         for stage in range(len(one.genotype.stages))
     ]
-    heads = "".join(f"<th>{escape(name)}</th>" for name in ("", *names))
+    heads = "".join(f"<th>{escape(spoken(name))}</th>" for name in ("", *names))
     network = "".join(
-        f"<tr><td>{escape(key[1])}</td>{_gene_cell(found, before, key)}</tr>"
+        f"<tr><td>{escape(spoken(key[1]))}</td>{_gene_cell(found, before, key)}</tr>"
         for key in found
         if key[0] is None
     )
@@ -117,7 +117,9 @@ def _genes(one: Individual, ancestor: Individual) -> str:
     )
 
 
-def _gene_cell(found: dict[GeneKey, Any], before: dict[GeneKey, Any], key: GeneKey) -> str:
+def _gene_cell(
+    found: dict[GeneKey, GeneValue | None], before: dict[GeneKey, GeneValue | None], key: GeneKey
+) -> str:
     value, was = found[key], before.get(key, found[key])
     if value == was:
         return f"<td>{escape(gene_text(value))}</td>"
@@ -161,7 +163,7 @@ def repeats_html(facts: SearchFacts) -> str:
         "<p>J holds luck: the order of images, the draws of augmentation. Some individuals were "
         "trained again from the same parent with other seeds. Repeats compete with nobody; the J "
         "of the search is on the lucky side, as it is what they were chosen for.</p>"
-        f"{table_html(repeats_table(found))}{f'<p>{escape(said)}</p>' if said else ''}"
+        f"{f'<p>{escape(said)}</p>' if said else ''}{table_html(repeats_table(found))}"
     )
 
 

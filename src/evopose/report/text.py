@@ -85,7 +85,7 @@ def chart(values: Sequence[float], *, width: int, height: int) -> list[str]:
     """Return the last `width` values as bars of so many lines, the lowest value an eighth high.
 
     >>> chart([3.0, 2.0, 1.0, 1.0], width=4, height=1)
-    ['█▄▁▁']
+    ['█▅▁▁']
     >>> chart([], width=4, height=2)
     ['', '']
     """

@@ -57,7 +57,7 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
         accumulate=training.accumulate * job.get("micro_batch_divisor", 1),
     )
     skeleton = train.cache.skeleton
-    genotype = Genotype.from_list(job["genotype"])
+    genotype = Genotype.from_value(job["genotype"])
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
     encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = checkpoint_of(Path(job["work"]), training)

@@ -7,7 +7,7 @@ from typing import Any
 from evopose.errors import ConfigError
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness
-from evopose.genotype import Genotype, SearchSpace
+from evopose.genotype import Genotype, SearchSpace, size_hw
 from evopose.models.evopose2d_plan import EvoPose2DConfig, nearest_input_hw
 from evopose.training.config import TrainConfig
 
@@ -40,6 +40,7 @@ class SearchConfig:
     """False: the ancestor is taken as its weights are, and only measured."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
     input_hw: tuple[int, int]
+    """Of all networks; where the space has the input size as a gene, the ancestor's."""
     transfer: str = "exact"
     """How children inherit: a name in `TRANSFER_RULES`."""
     evolution: EvolutionConfig
@@ -53,21 +54,32 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if reason := self.space.why_not(self.ancestor):
             raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
+        if hw := self.ancestor.network.input_hw:
+            object.__setattr__(self, "input_hw", hw)
         stride = 2 * self.space.largest_stride()
-        if any(side % stride for side in self.input_hw):
-            near = nearest_input_hw(self.input_hw, stride)
-            raise ConfigError(
-                f"input {self.input_hw[0]}x{self.input_hw[1]} is not divided by {stride}, the "
-                f"largest stride of networks in space {self.space.name!r}; the nearest size that "
-                f"fits is {near[0]}x{near[1]}"
-            )
         if not self.train_ancestor and self.ancestor_weights is None:
             raise ConfigError(
                 "an ancestor that is not trained (0 epochs) needs weights: give --ancestor FILE or "
                 "--ancestor-weights FILE"
             )
+        for height, width in self.input_sizes:
+            if height % stride or width % stride:
+                near = nearest_input_hw((height, width), stride)
+                raise ConfigError(
+                    f"input {height}x{width} is not divided by {stride}, the largest stride of "
+                    f"networks in space {self.space.name!r}; the nearest size that fits is "
+                    f"{near[0]}x{near[1]}"
+                )
         if self.transfer not in ("exact", "official"):
             raise ConfigError(f"transfer must be exact or official, got {self.transfer!r}")
+
+    @property
+    def input_sizes(self) -> tuple[tuple[int, int], ...]:
+        """(height, width) of every input that a network of the space may have, the ancestor's
+        first."""
+        gene = self.space.network.get("input_size")
+        sizes = [] if gene is None else [size_hw(value) for value in gene.values]
+        return tuple(dict.fromkeys([self.input_hw, *sizes]))
 
     def evopose2d(self, genotype: Genotype, *, num_keypoints: int) -> EvoPose2DConfig:
         """Return the network of `genotype` in this search."""
@@ -83,7 +95,7 @@ class SearchConfig:
         value = {
             "recipe": self.recipe,
             "space": json.loads(self.space.to_json()),
-            "ancestor": self.ancestor.to_list(),
+            "ancestor": self.ancestor.to_value(),
             "ancestor_weights": self.ancestor_weights,
             "train_ancestor": self.train_ancestor,
             "network": asdict(self.network),
@@ -108,7 +120,7 @@ class SearchConfig:
                 **value
                 | {
                     "space": SearchSpace.from_json(json.dumps(value["space"])),
-                    "ancestor": Genotype.from_list(value["ancestor"]),
+                    "ancestor": Genotype.from_value(value["ancestor"]),
                     "network": NetworkOptions(**value["network"]),
                     "input_hw": tuple(value["input_hw"]),
                     "evolution": EvolutionConfig(fitness=fitness, **evolution),

@@ -1,5 +1,6 @@
 """What a search will cost, said before it starts: trainings, hours, disk, memory."""
 
+import math
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -114,7 +115,7 @@ def measure_job(job: Job, heartbeat: Heartbeat) -> dict[str, float]:
     whole = -(-training.batch_size // training.accumulate)
     part = min(whole, _MEASURED_IMAGES)
     before = psutil.Process().memory_info().rss
-    images = torch.randn(part, 3, *config.input_hw, device=fabric.device)
+    images = torch.randn(part, 3, *net.config.input_hw, device=fabric.device)
     target = torch.rand(part, num_keypoints, *net.heatmap_hw, device=fabric.device)
     visible = torch.ones(part, num_keypoints, dtype=torch.bool, device=fabric.device)
 
@@ -169,14 +170,15 @@ def estimate(
         hours = (ancestor + again) / 3600 + evolution.generations * generation
     if evolution.hours is not None:
         hours = min(hours, evolution.hours) if hours is not None else evolution.hours
-    height, width = CropSpec(input_hw=config.input_hw, margin=config.crop_margin).stored_hw
+    crops = [CropSpec(input_hw=hw, margin=config.crop_margin) for hw in config.input_sizes]
+    pixels = sum(math.prod(spec.stored_hw) for spec in crops)
     kept = evolution.keep_best + evolution.parents + children
     return Estimate(
         trainings=trainings,
         trainings_per_generation=children,
         hours=hours,
         hours_per_generation=generation,
-        crops_bytes=3 * height * width * sum(persons.values()),
+        crops_bytes=3 * pixels * sum(persons.values()),
         weights_bytes=4 * speed.complexity.num_parameters * kept,
         memory_bytes=workers * speed.memory_bytes,
         free_memory_bytes=speed.free_memory_bytes,

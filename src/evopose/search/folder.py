@@ -92,6 +92,7 @@ def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[s
         "device": workers.compute.describe(),
         "workers": workers.count,
         "crops": data.crops,
+        "crops_at": {"x".join(map(str, hw)): data.crops_at(hw) for hw in config.input_sizes},
         "sigmas_assumed": data.skeleton.sigmas_assumed,
         "versions": versions(),
     }

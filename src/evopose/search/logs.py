@@ -68,15 +68,20 @@ def search_board(run: Path) -> Iterator[Listener]:
     with EventFiles(run / "tensorboard") as files:
 
         def tell(event: Event) -> None:
-            match event["kind"]:
-                case "progress":
-                    if event["progress"].get("kind") == "epoch":
-                        files.epoch(event["id"], event["progress"])
-                case "done" | "failed" | "lost":
-                    files.end(event["id"])
-                case "generation":
-                    values = {"J/best": event["best_fitness"], "J/clone": event["clone_fitness"]}
-                    known = {tag: value for tag, value in values.items() if value is not None}
-                    files.scalars("search", event["generation"], known)
+            with errors_of(run):
+                _write(files, event)
 
         yield tell
+
+
+def _write(files: EventFiles, event: Event) -> None:
+    match event["kind"]:
+        case "progress":
+            if event["progress"].get("kind") == "epoch":
+                files.epoch(event["id"], event["progress"])
+        case "done" | "failed" | "lost":
+            files.end(event["id"])
+        case "generation":
+            values = {"J/best": event["best_fitness"], "J/clone": event["clone_fitness"]}
+            known = {tag: value for tag, value in values.items() if value is not None}
+            files.scalars("search", event["generation"], known)

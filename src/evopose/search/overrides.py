@@ -49,6 +49,11 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
     if "space" in given:
         take["space"] = _space(given.pop("space"))
         take["ancestor"] = take["space"].ancestor
+    if "input_hw" in take and (gene := take.get("space", config.space).network.get("input_size")):
+        raise ConfigError(
+            f"networks of this space have their input size as a gene ({', '.join(gene.values)}): "
+            "leave --input out, or take the gene out of the space"
+        )
     if "ancestor" in given:
         take |= _ancestor(given.pop("ancestor"), config)
     if "ancestor_weights" in given:
@@ -112,7 +117,7 @@ def _ancestor(value: str | Path | Genotype, config: SearchConfig) -> dict[str, A
         return {"ancestor": value}
     if value in GENOTYPES:
         return {"ancestor": GENOTYPES[str(value)]}
-    if str(value).lstrip().startswith("["):
+    if str(value).lstrip().startswith(("[", "{")):
         return {"ancestor": Genotype.from_json(str(value))}
     file = _model_file(str(value))
     card = read_card(file)

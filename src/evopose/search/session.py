@@ -4,7 +4,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class SearchData:
     """A tenth of train's images, on which fitness is measured; nothing trains on them."""
     val: TrainData
     """For reports alone."""
+    other_sizes: dict[tuple[int, int], dict[str, TrainData]] = field(default_factory=dict)
+    """Input size -> the three parts for it, for sizes that networks have beside the ancestor's."""
     options: tuple[str, ...] = ()
     """What opens the data again, beside its name, as a command line has it."""
     joined: tuple[Joined, ...] = ()
@@ -57,9 +59,17 @@ class SearchData:
 
     @property
     def crops(self) -> dict[str, str]:
-        """The folder of the crops of each part."""
-        parts = {"train": self.train, "fitness": self.fitness, "val": self.val}
-        return {name: str(part.cache.folder) for name, part in parts.items()}
+        """The folder of the crops of each part, at the ancestor's size."""
+        return _folders({"train": self.train, "fitness": self.fitness, "val": self.val})
+
+    def crops_at(self, input_hw: tuple[int, int]) -> dict[str, str]:
+        """The folder of the crops of each part for networks of this input size."""
+        other = self.other_sizes.get(input_hw)
+        return self.crops if other is None else _folders(other)
+
+
+def _folders(parts: dict[str, TrainData]) -> dict[str, str]:
+    return {name: str(part.cache.folder) for name, part in parts.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,18 +130,23 @@ def parts_of(splits: Splits) -> dict[str, PoseDataset]:
 def prepare_data(
     splits: Splits, config: SearchConfig, *, on_progress: Progress | None = None
 ) -> SearchData:
-    """Return the crops of train, fitness and val, cut now unless the cache has them."""
-    cut = {
-        name: cut_crops(part, config.input_hw, margin=config.crop_margin, on_progress=on_progress)
-        for name, part in parts_of(splits).items()
-    }
+    """Return the crops of train, fitness and val, for every input size of the search; cut now
+    unless the cache has them."""
+    first, *others = (
+        {
+            name: cut_crops(part, size, margin=config.crop_margin, on_progress=on_progress)
+            for name, part in parts_of(splits).items()
+        }
+        for size in config.input_sizes
+    )
     return SearchData(
         source=splits.source,
         digest=splits.digest,
         skeleton=splits.train.skeleton,
+        other_sizes=dict(zip(config.input_sizes[1:], others, strict=True)),
         options=tuple(splits.words),
         joined=splits.joined,
-        **cut,
+        **first,
     )
 
 
@@ -207,7 +222,7 @@ def make_jobs(
     config: SearchConfig, data: SearchData, workers: Workers
 ) -> Callable[[Individual, int, Individual | None, Store], dict[str, Any]]:
     """Return the function from an individual to the job that trains it."""
-    described, crops = versions(), data.crops
+    described = versions()
 
     def make_job(
         one: Individual, attempt: int, parent: Individual | None, store: Store
@@ -225,7 +240,7 @@ def make_jobs(
             "function": "evopose.search.child:train_individual",
             "id": one.id,
             "attempt": attempt,
-            "genotype": one.genotype.to_list(),
+            "genotype": one.genotype.to_value(),
             "seed": one.seed,
             "parent_blob": parent_blob,
             "start_from": start_from and str(start_from),
@@ -233,7 +248,7 @@ def make_jobs(
             "blobs": str(run / "blobs"),
             "work": str(run / "work" / one.id),
             "log": str(run / "logs" / f"{one.id}.jsonl"),
-            "data": crops,
+            "data": data.crops_at(one.genotype.network.input_hw or config.input_hw),
             "data_digest": data.digest,
             "compute": asdict(compute),
             "versions": described,

@@ -1,6 +1,7 @@
 """Checking a dataset: all of what is wrong with it, not the first thing."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,19 @@ import numpy as np
 
 from evopose.data.checking.findings import LEVELS, Finding, remark
 from evopose.data.checking.labels import check_labels
-from evopose.data.checking.pictures import check_groups, check_images, look_at_images
+from evopose.data.checking.pictures import (
+    check_groups,
+    check_images,
+    check_same_files,
+    look_at_images,
+)
 from evopose.data.checking.reading import Labels, read_labels
 from evopose.data.checking.skeletons import check_skeletons, flip_pairs_known, sigmas_known
 from evopose.data.files import annotation_files, image_folders
 from evopose.data.home import Progress
 from evopose.data.layouts import named_folder, open_dataset
 from evopose.errors import DataError
+from evopose.structures import PoseDataset
 
 __all__ = ["LEVELS", "CheckReport", "Finding", "SplitSummary", "check_dataset"]
 
@@ -84,7 +91,7 @@ def check_dataset(
     """Return all that is wrong with a dataset, or to be known of it. Every image is opened.
 
     `data` and `annotations` as of `open_dataset`; `group` as of `groups_of`: groups of images that
-    no two splits may share.
+    no two splits may share. A single file is taken as it will be split, 80 / 10 / 10 by image.
 
     Raises: DataError where there are no annotation files to check, ConfigError for a bad `group`.
     """
@@ -95,10 +102,16 @@ def check_dataset(
     findings = [one for one in read if isinstance(one, Finding)]
     findings += [one for split in labels for one in (*split.findings, *check_labels(split))]
     findings += check_skeletons(labels)
-    findings += check_images(look_at_images(labels, on_progress=on_progress, workers=workers))
+    looks = look_at_images(labels, on_progress=on_progress, workers=workers)
+    findings += check_images(looks)
+    opened, refused = _as_training_sees_it(data, annotations)
+    # What is wrong without a finding is told in the words of the reader that refuses it.
+    findings += [] if any(one.level == "error" for one in findings) else refused
+    findings += _missing_splits(files)
+    split_of = _splits_of_images(opened) if list(files) == ["all"] else {}
+    findings += check_same_files(looks, split_of)
     if group is not None:
-        findings += check_groups(labels, group)
-    findings += _as_training_sees_it(data, annotations, files, findings)
+        findings += check_groups(labels, group, split_of)
     skeleton = next((s for s in labels if s.skeleton is not None), None)
     return CheckReport(
         source=str(data),
@@ -112,24 +125,32 @@ def check_dataset(
 
 
 def _as_training_sees_it(
-    data: str | Path,
-    annotations: str | Path | None,
-    files: dict[str, Path],
-    findings: Sequence[Finding],
-) -> list[Finding]:
-    """Return what only opening the dataset tells, and which splits a search would miss."""
-    missing = [s for s in ("train", "val") if s not in files and "all" not in files]
-    found = [
+    data: str | Path, annotations: str | Path | None
+) -> tuple[dict[str, PoseDataset], list[Finding]]:
+    """Return the splits that other verbs see, or the reason why they refuse the dataset."""
+    log = logging.getLogger("evopose.data")
+    before = log.level
+    log.setLevel(logging.ERROR)  # what reading warns of is among the findings
+    try:
+        return open_dataset(data, annotations=annotations).found, []
+    except DataError as error:
+        return {}, [remark("error", "refused", "", str(error))]
+    finally:
+        log.setLevel(before)
+
+
+def _missing_splits(files: Mapping[str, Path]) -> list[Finding]:
+    absent = [s for s in ("train", "val") if s not in files and "all" not in files]
+    return [
         remark("warning", "no-split", "", f"there is no {split} split, which evolve and train need",
                "evopose data split makes splits of one file")
-        for split in missing
+        for split in absent
     ]  # fmt: skip
-    if not any(one.level == "error" for one in findings):
-        try:
-            open_dataset(data, annotations=annotations)
-        except DataError as error:
-            found.append(remark("error", "refused", "", str(error)))
-    return found
+
+
+def _splits_of_images(opened: Mapping[str, PoseDataset]) -> dict[int, str]:
+    """Return the split of each image of a single file, as other verbs split it."""
+    return {image.id: name for name, dataset in opened.items() for image in dataset.images}
 
 
 def _summary(labels: Labels) -> SplitSummary:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 LEVELS = ("error", "warning", "note")
-"""error: evopose refuses the dataset. warning: likely wrong, or hurts. note: to be known."""
+"""error: evopose refuses the dataset, or would measure on images that it trained on. warning:
+likely wrong, or hurts. note: to be known."""
 
 SHOWN = 5
 """How many offenders a finding names."""

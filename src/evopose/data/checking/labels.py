@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.data.checking.findings import Finding, finding, remark
 from evopose.data.checking.reading import Floats, Labels
@@ -33,8 +34,7 @@ def _boxes(labels: Labels) -> Iterator[list[Finding]]:
     persons, split = labels.persons, labels.split
     low, size = labels.boxes[:, :2], labels.boxes[:, 2:]
     wh = labels.image_wh()
-    absent = np.isnan(labels.boxes).all(axis=1)
-    flat = persons & (absent | (size <= 0).any(axis=1))
+    flat = persons & (size <= 0).any(axis=1)
     off = persons & ~flat & ((low >= wh) | (low + size <= 0)).any(axis=1)
     mend = "Give each a bbox [left, top, width, height] about the person, or take it out"
     yield finding("error", "box-empty", split, "person with keypoints whose box has no area",
@@ -57,7 +57,7 @@ def _keypoints_and_boxes(labels: Labels) -> Iterator[list[Finding]]:
     persons, split, shown = labels.persons, labels.split, labels.labelled
     low, size = labels.boxes[:, None, :2], labels.boxes[:, None, 2:]
     xy = labels.keypoints[..., :2]
-    side = labels.boxes[:, 2:].max(axis=1, initial=0)
+    side = np.where(_touches(labels), labels.boxes[:, 2:].max(axis=1, initial=0), 0.0)
     beyond = np.maximum(low - xy, xy - low - size).max(axis=2)
     # COCO's boxes are about what is seen; hidden keypoints may well lie outside them.
     seen = shown & (labels.keypoints[..., 2] == 2)
@@ -79,6 +79,12 @@ def _keypoints_and_boxes(labels: Labels) -> Iterator[list[Finding]]:
         f"box more than {LARGE:g} times as long as its keypoints' extent", labels.called(large),
         "Crops follow the box, so that the person is small in them",
     )  # fmt: skip
+
+
+def _touches(labels: Labels) -> NDArray[np.bool_]:
+    """Return (N,) which boxes have an area and touch their image."""
+    low, size = labels.boxes[:, :2], labels.boxes[:, 2:]
+    return np.asarray(((size > 0) & (low < labels.image_wh()) & (low + size > 0)).all(axis=1))
 
 
 def _keypoints(labels: Labels) -> Iterator[list[Finding]]:
@@ -110,8 +116,9 @@ def _keypoints(labels: Labels) -> Iterator[list[Finding]]:
 
 def _unlabelled(labels: Labels) -> Iterator[list[Finding]]:
     split, shown = labels.split, labels.labelled
-    placed = (np.nan_to_num(labels.keypoints[..., :2]) != 0).any(axis=2) & ~shown
-    blank = ~labels.crowd & ~shown.any(axis=1)
+    placed = (labels.keypoints[..., :2] != 0).any(axis=2) & (labels.keypoints[..., 2] == 0)
+    readable = ~np.isnan(labels.keypoints).any(axis=(1, 2))
+    blank = ~labels.crowd & ~shown.any(axis=1) & readable
     yield finding(
         "warning", "labelled-as-unlabelled", split,
         "person all of whose keypoints have visibility 0, but coordinates",
@@ -134,6 +141,7 @@ def _unlabelled(labels: Labels) -> Iterator[list[Finding]]:
     wrong = np.array(
         [c is not None and c != n for c, n in zip(labels.counted, number, strict=True)], bool
     )
+    wrong &= readable
     yield finding(
         "warning", "num-keypoints", split,
         "annotation whose num_keypoints is not its number of keypoints with a visibility above 0",
@@ -143,7 +151,7 @@ def _unlabelled(labels: Labels) -> Iterator[list[Finding]]:
 
 def _areas(labels: Labels) -> Iterator[list[Finding]]:
     split, persons = labels.split, labels.persons
-    absent = np.isnan(labels.areas) | (labels.areas <= 0)
+    absent = labels.areas <= 0
     yield finding(
         "warning", "area-missing", split, "person without an area", labels.called(persons & absent),
         "OKS takes 0.53 of the box for it: give areas (of segmentations) for comparable numbers",

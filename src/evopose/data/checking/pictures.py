@@ -3,14 +3,15 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 
 from evopose.data.checking.findings import Finding, finding
 from evopose.data.checking.reading import Labels, Picture
+from evopose.data.files import SPLITS
 from evopose.data.groups import groups_of
 from evopose.data.home import Progress
 from evopose.data.images import read_image
@@ -70,7 +71,7 @@ def look_at_images(
 
 
 def check_images(looks: Sequence[Look]) -> list[Finding]:
-    """Return which images do not open, have another size, or are there twice."""
+    """Return which images do not open, or have another size."""
     found = []
     for split in dict.fromkeys(look.split for look in looks):
         own = [look for look in looks if look.split == split]
@@ -87,7 +88,7 @@ def check_images(looks: Sequence[Look]) -> list[Finding]:
                 "Replace the image, or mend width, height and labels (a turned photo's EXIF "
                 "orientation is not applied)",
             )  # fmt: skip
-    return found + _same_files(looks)
+    return found
 
 
 def _sizes(look: Look) -> str:
@@ -96,7 +97,12 @@ def _sizes(look: Look) -> str:
     return f"{look.picture.name} ({look.wh[0]}x{look.wh[1]}, labelled {width}x{height})"
 
 
-def _same_files(looks: Iterable[Look]) -> list[Finding]:
+def check_same_files(looks: Sequence[Look], split_of: Mapping[int, str]) -> list[Finding]:
+    """Return which images are there twice, and which of them in two splits.
+
+    `split_of` names the splits of images by id, where one file holds all of them.
+    """
+    looks = [replace(one, split=split_of.get(one.picture.id, one.split)) for one in looks]
     by_content: defaultdict[bytes, list[Look]] = defaultdict(list)
     for look in looks:
         if look.digest:
@@ -104,18 +110,19 @@ def _same_files(looks: Iterable[Look]) -> list[Finding]:
     leaks: defaultdict[str, list[str]] = defaultdict(list)
     within: defaultdict[str, list[str]] = defaultdict(list)
     for same in by_content.values():
-        places = list(dict.fromkeys(look.split for look in same))
+        places = [s for s in SPLITS if s in {look.split for look in same}] or ["all"]
         if len(places) > 1:
             pair = " = ".join(_first_of(same, split).picture.name for split in places)
             leaks[" and ".join(places)].append(pair)
         for split in places:
-            names = [look.picture.name for look in same if look.split == split]
+            # A file that is listed twice is told when the labels are read.
+            names = list(dict.fromkeys(look.picture.name for look in same if look.split == split))
             if len(names) > 1:
                 within[split].append(" = ".join(names))
     found = []
     for where, names in leaks.items():
         found += finding(
-            "warning", "image-in-two-splits", "", f"image that is in {where}", names,
+            "error", "image-in-two-splits", "", f"image that is in {where}", names,
             "What is measured on these is too good: take them out of train",
         )  # fmt: skip
     for split, names in within.items():
@@ -128,18 +135,23 @@ def _first_of(looks: Iterable[Look], split: str) -> Look:
     return next(look for look in looks if look.split == split)
 
 
-def check_groups(splits: Sequence[Labels], key: str) -> list[Finding]:
-    """Return which groups of images are in several splits.
+def check_groups(splits: Sequence[Labels], key: str, split_of: Mapping[int, str]) -> list[Finding]:
+    """Return which groups of images are in several splits; `split_of` as `check_same_files` has it.
 
     Raises: ConfigError, DataError for a key that says nothing of some images.
     """
     places: defaultdict[str, list[str]] = defaultdict(list)
     for labels in splits:
         records = [p.record for p in labels.pictures.values()]
-        for group in dict.fromkeys(groups_of(records, key, where=str(labels.file))):
-            places[group].append(labels.split)
-    straddling = [f"{g} ({', '.join(s)})" for g, s in places.items() if len(s) > 1]
+        groups = groups_of(records, key, where=str(labels.file))
+        for group, image in zip(groups, labels.pictures, strict=True):
+            split = split_of.get(image, labels.split)
+            if split not in places[group]:
+                places[group].append(split)
+    straddling = [
+        f"{g} ({', '.join(sorted(s, key=SPLITS.index))})" for g, s in places.items() if len(s) > 1
+    ]
     return finding(
-        "warning", "group-in-two-splits", "", f"group ({key}) that is in several splits",
+        "error", "group-in-two-splits", "", f"group ({key}) that is in several splits",
         straddling, f"Split anew: evopose data split DATA --out DIR --group '{key}'",
     )  # fmt: skip

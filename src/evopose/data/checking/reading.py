@@ -48,9 +48,9 @@ class Labels:
     keypoints: Floats
     """(N, K, 3); NaN where they cannot be read."""
     boxes: Floats
-    """(N, 4) left, top, width, height; NaN where there is none."""
+    """(N, 4) left, top, width, height; 0 where there is none, NaN where it cannot be read."""
     areas: Floats
-    """(N,); NaN where there is none."""
+    """(N,); 0 where there is none, NaN where it cannot be read."""
     crowd: NDArray[np.bool_]
     counted: list[Any]
     """The field num_keypoints of each."""
@@ -81,10 +81,10 @@ def read_labels(split: str, file: Path, folders: Sequence[Path]) -> Labels | Fin
     """Return what a COCO keypoint file says, or the reason why it says nothing."""
     try:
         content = load_content(file)
-        category = keypoint_category(content["categories"], where=str(file))
+        category, several = _category(content, split, str(file))
     except DataError as error:
         return remark("error", "file", split, str(error))
-    findings: list[Finding] = []
+    findings = several
     skeleton = None
     try:
         skeleton = skeleton_of(category, where=f"{file}, category {category.get('name')!r}")
@@ -101,14 +101,36 @@ def read_labels(split: str, file: Path, folders: Sequence[Path]) -> Labels | Fin
         "Give them the id of a category, or take them out",
     )  # fmt: skip
     records = [r for r in content["annotations"] if r.get("category_id") == category.get("id")]
-    others = len(content["annotations"]) - len(records)
+    others = sum(
+        r.get("category_id") in known and r.get("category_id") != category.get("id")
+        for r in content["annotations"]
+    )
     if others:
-        text = f"{others:,} annotations of categories without keypoints, which are not read"
+        text = f"{others:,} annotations of other categories, which are not read"
         findings.append(remark("note", "other-categories", split, text))
     columns, found = _columns(records, count, split, set(pictures))
     return Labels(
         split=split, file=file, category=category, skeleton=skeleton, pictures=pictures,
         findings=[*findings, *found], **columns,
+    )  # fmt: skip
+
+
+def _category(content: Record, split: str, where: str) -> tuple[Record, list[Finding]]:
+    """Return the keypoint category, of several that of most annotations.
+
+    Raises: DataError if there is none.
+    """
+    categories = content["categories"]
+    several = [c for c in categories if c.get("keypoints")]
+    if len(several) < 2:
+        return keypoint_category(categories, where=where), []
+    used = Counter(repr(r.get("category_id")) for r in content["annotations"])
+    chosen = max(several, key=lambda c: used[repr(c.get("id"))])
+    return chosen, finding(
+        "error", "several-categories", split, "category that names keypoints, where one is "
+        f"expected; what follows is of {chosen.get('name')!r}",
+        (c.get("name", c.get("id")) for c in several),
+        "Choose with evopose data split FILE --out DIR --category NAME",
     )  # fmt: skip
 
 
@@ -175,9 +197,9 @@ def _columns(
     names = [
         str(r["id"]) if _whole(r.get("id")) else f"position {i}" for i, r in enumerate(records)
     ]
-    keypoints, bad_keypoints = _numbers(records, "keypoints", 3 * count, 0.0)
-    boxes, bad_boxes = _numbers(records, "bbox", 4, np.nan)
-    areas, bad_areas = _numbers(records, "area", 1, np.nan)
+    keypoints, bad_keypoints = _numbers(records, "keypoints", 3 * count)
+    boxes, bad_boxes = _numbers(records, "bbox", 4)
+    areas, bad_areas = _numbers(records, "area", 1)
     orphans = [not _whole(r.get("image_id")) or r["image_id"] not in known for r in records]
     ids = Counter(r["id"] for r in records if _whole(r.get("id")))
 
@@ -211,16 +233,14 @@ def _columns(
     }, found  # fmt: skip
 
 
-def _numbers(
-    records: list[Record], key: str, length: int, absent: float
-) -> tuple[Floats, list[bool]]:
-    """Return (N, length) numbers, `absent` where there are none, and which cannot be read."""
+def _numbers(records: list[Record], key: str, length: int) -> tuple[Floats, list[bool]]:
+    """Return (N, length) numbers, 0 where there are none, and which cannot be read."""
     rows = np.full((len(records), length), np.nan)
     bad = []
     for i, record in enumerate(records):
         value = record.get(key)
         if not value:  # null, [] and 0 are absent, as when training
-            rows[i] = absent
+            rows[i] = 0
             bad.append(False)
             continue
         values = value if isinstance(value, list) else [value]

@@ -1,6 +1,7 @@
 """A contact sheet of labelled persons, each row again mirrored, so that a wrong flip pair shows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,20 +18,22 @@ CELL_HW = (256, 192)
 
 
 def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
-    """Return persons spread evenly over the first split, none chosen, with their keypoints.
+    """Return persons spread evenly over the splits, none chosen, with their keypoints.
 
     Below each row comes the same row mirrored as training mirrors it: image and keypoints turned
     over, left and right names exchanged by the flip pairs. A limb that is blue (left) in one must
     be orange (right) in the other; where it is not, or lines go astray, a pair is wrong or
-    missing. Without flip pairs there are no mirrored rows. None where nobody can be drawn.
+    missing. Without flip pairs there are no mirrored rows; without limbs, lines join the flip
+    pairs. None where nobody can be drawn.
     """
-    labels = next((s for s in splits if s.skeleton is not None and s.persons.any()), None)
-    if labels is None or labels.skeleton is None:
+    first = next((s.skeleton for s in splits if s.skeleton is not None), None)
+    if first is None:
         return None
-    skeleton = labels.skeleton
+    skeleton = replace(first, limbs=first.limbs or first.flip_pairs or ())
+    alike = [s for s in splits if s.skeleton and s.skeleton.keypoints == first.keypoints]
     tiles: list[Image] = []
     captions: list[str] = []
-    drawn = _crops(labels)
+    drawn = [one for labels, rows in _chosen(alike) for one in _crops(labels, rows)]
     columns = min(COLUMNS, len(drawn))
     for start in range(0, len(drawn), COLUMNS):
         row = drawn[start : start + COLUMNS]
@@ -47,20 +50,30 @@ def check_sheet(splits: Sequence[Labels], source: str) -> Image | None:
             captions += [name and "mirrored" for *_, name in row]
     if not tiles:
         return None
-    rows = "below each row the same mirrored: what was blue must be orange, and orange blue"
+    rows = "below each row mirrored: the same lines must come, blue for orange"
     if skeleton.flip_pairs is None:
         rows = "flip pairs unknown, nothing is mirrored"
-    title = f"{source}, {labels.split} (blue: left, orange: right, yellow: neither); {rows}"
+    title = f"{source} (blue: left, orange: right, yellow: neither); {rows}"
     return contact_sheet(tiles, columns=columns, captions=captions, cell_hw=CELL_HW, title=title)
 
 
-def _crops(labels: Labels) -> list[tuple[Image, np.ndarray, str]]:
+def _chosen(splits: Sequence[Labels]) -> list[tuple[Labels, list[int]]]:
+    """Return rows of persons for the sheet: as many of each split as there are, evenly spread."""
+    rows = [np.flatnonzero(s.persons & (s.boxes[:, 2:] > 0).all(axis=1)) for s in splits]
+    shares = [0] * len(splits)
+    left = COLUMNS * ROWS
+    for done, i in enumerate(sorted(range(len(splits)), key=lambda i: len(rows[i]))):
+        shares[i] = min(len(rows[i]), left // (len(splits) - done))
+        left -= shares[i]
+    places = [np.linspace(0, len(r) - 1, n).astype(int) for r, n in zip(rows, shares, strict=True)]
+    return [(s, r[p].tolist()) for s, r, p in zip(splits, rows, places, strict=True)]
+
+
+def _crops(labels: Labels, rows: Sequence[int]) -> list[tuple[Image, np.ndarray, str]]:
     """Return (crop, keypoints in it, caption) of persons whose images open."""
-    rows = np.flatnonzero(labels.persons & (labels.boxes[:, 2:] > 0).all(axis=1))
-    if not len(rows):
-        return []
     found = []
-    for row in rows[np.unique(np.linspace(0, len(rows) - 1, COLUMNS * ROWS).astype(int))]:
+    split = "" if labels.split == "all" else f"{labels.split} "
+    for row in rows:
         image_id = labels.image_ids[row]
         picture = None if image_id is None else labels.pictures.get(image_id)
         if picture is None or picture.path is None:
@@ -75,7 +88,9 @@ def _crops(labels: Labels) -> list[tuple[Image, np.ndarray, str]]:
         affine = crop_affine(centre, scale, input_hw=CELL_HW)
         points = np.nan_to_num(labels.keypoints[row])
         points[:, :2] = apply_affine(affine, points[:, :2])
-        found.append((warp_crop(image, affine, size_hw=CELL_HW), points, f"{labels.names[row]}"))
+        found.append(
+            (warp_crop(image, affine, size_hw=CELL_HW), points, f"{split}{labels.names[row]}")
+        )
     return found
 
 

@@ -147,7 +147,7 @@ def _offset(
     y = rng.uniform(min(ground, room_y), room_y) if room_y > 0 else 0.25 * room_y * rng.random()
     slip = 0.03 * height * rng.standard_normal(2)
     if embraced is not None:
-        there, apart = embraced.camera, embraced.camera.scale * rng.uniform(0.08, 0.4)
+        there, apart = embraced.camera, embraced.camera.scale * rng.uniform(0.05, 0.28)
         x = there.offset[0] + (apart if rng.random() < 0.5 else -apart)
         y = embraced.box_xyxy[3] - (bottom - top)
     elif others and rng.random() < 0.5:

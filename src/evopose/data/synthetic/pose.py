@@ -43,10 +43,27 @@ _LOW[FOREARM : FOREARM + 2, 0], _HIGH[FOREARM : FOREARM + 2, 0] = 0, 148
 _LOW[SHANK : SHANK + 2, 0], _HIGH[SHANK : SHANK + 2, 0] = 0, 145
 _LOW[THIGH : THIGH + 2, 2], _LOW[UPPER_ARM : UPPER_ARM + 2, 2] = -6, 2
 
-_EVERYDAY, _ACROBATIC = (
-    (tuple(table.values()), np.cumsum([stance.weight for stance in table.values()]))
-    for table in (STANCES, ACROBATICS)
-)
+
+@dataclass(frozen=True, kw_only=True)
+class _Table:
+    """Stances to draw from."""
+
+    stances: tuple[Stance, ...]
+    cumulative: Array
+    """(N,) cumulated weights."""
+    own_arms: float
+    """How many draws take arms that go with the stance; the others take any."""
+
+
+def _table(stances: dict[str, Stance], own_arms: float) -> _Table:
+    return _Table(
+        stances=tuple(stances.values()),
+        cumulative=np.cumsum([stance.weight for stance in stances.values()]),
+        own_arms=own_arms,
+    )
+
+
+_EVERYDAY, _ACROBATIC = _table(STANCES, own_arms=0.6), _table(ACROBATICS, own_arms=0.85)
 _ARM_CUMULATIVE = np.cumsum([a[0] for a in ARMS.values()])
 _ARM_NAMES = list(ARMS)
 
@@ -90,17 +107,15 @@ def _from_prior(rng: np.random.Generator, mirrored: bool, spread: float) -> Pose
     return _posed(angles, "seat" if sits else "ground", view)
 
 
-def _from_stance(
-    rng: np.random.Generator, table: tuple[tuple[Stance, ...], Array], mirrored: bool
-) -> Pose:
-    stance = table[0][_draw(rng, table[1])]
+def _from_stance(rng: np.random.Generator, table: _Table, mirrored: bool) -> Pose:
+    stance = table.stances[_draw(rng, table.cumulative)]
     angles = np.zeros((BONE_COUNT, 3))
     angles[PELVIS, 0], angles[CHEST, 0], angles[HEAD, 0] = stance.lean, 5, 4 - 0.35 * stance.lean
     for side in (0, 1):
         angles[THIGH + side] = stance.thighs[side]
         angles[SHANK + side, 0] = stance.knees[side]
         angles[FOOT + side, 0] = stance.ankles[side]
-    for side, name in enumerate(_sample_arms(rng, stance)):
+    for side, name in enumerate(_sample_arms(rng, stance, table.own_arms)):
         _, angles[UPPER_ARM + side], angles[FOREARM + side, 0] = ARMS[name]
         angles[HAND + side, 0] = 8
     angles += stance.spread * _SPREAD * rng.standard_normal((BONE_COUNT, 3)).clip(-2.5, 2.5)
@@ -126,8 +141,8 @@ def _posed(angles: Array, support: str, view: Array | None = None) -> Pose:
     return Pose(angles_deg=angles * _SIGN, support=support, view=view)
 
 
-def _sample_arms(rng: np.random.Generator, stance: Stance) -> tuple[str, str]:
-    if stance.arms and rng.random() < (0.85 if stance.flip != stance.wheel else 0.6):
+def _sample_arms(rng: np.random.Generator, stance: Stance, own: float) -> tuple[str, str]:
+    if stance.arms and rng.random() < own:
         return stance.arms[int(rng.random() * len(stance.arms))]
     left = _ARM_NAMES[_draw(rng, _ARM_CUMULATIVE)]
     return left, left if rng.random() < 0.5 else _ARM_NAMES[_draw(rng, _ARM_CUMULATIVE)]

@@ -66,7 +66,7 @@ def sample_prior(rng: np.random.Generator, spread: float = 1.0) -> tuple[Array, 
     degrees, of one draw; `spread` scales the way from the component's mean."""
     cumulative, means, factors = _mixture()
     k = min(int(np.searchsorted(cumulative, rng.random())), len(means) - 1)
-    normal = rng.standard_normal(means.shape[1]).clip(-2.5, 2.5)
+    normal = rng.standard_normal((means.shape[1],)).clip(-2.5, 2.5)
     drawn: Array = means[k] + spread * (factors[k] @ normal)
     angles = np.zeros((BONE_COUNT, 3))
     angles[_ROWS, _AXES] = drawn[: len(ANGLES)].clip(LOW, HIGH)

@@ -21,7 +21,7 @@ class Stance:
     lean: float = 0.0
     """Of the trunk, forward."""
     arms: tuple[tuple[str, str], ...] = ()
-    """Pairs (left, right) from `ARMS` that go with it; half the draws take one of them."""
+    """Pairs (left, right) from `ARMS` that go with it; most draws take one of them."""
     support: str = "ground"
     """What carries the person: ground, seat, air, or a bar in the hands."""
     spread: float = 1.0
