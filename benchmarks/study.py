@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=2, help="commands at once, a thread each")
     parser.add_argument("--more", nargs="*", default=[], help="options for every search")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / "logs").mkdir(parents=True, exist_ok=True)
     study = Study(args)
     with ThreadPoolExecutor(args.at_once) as pool:
         list(pool.map(study.ancestor, args.seeds))
@@ -102,7 +102,7 @@ class Study:
             command += ["--children", str(args.children), "--no-clones", "--rescore", "0"]
             command += [*options, *args.more]
         print(" ".join(command[1:]), flush=True)
-        with (args.out / f"{run.name}.log").open("a") as log:
+        with (args.out / "logs" / f"{run.name}.log").open("a") as log:
             subprocess.run(
                 command,
                 stdout=log,
