@@ -132,9 +132,9 @@ def test_a_leak_between_groups_is_told(evopose, dots_set):
 
     changed(changed(dots_set, name), name, "val")
     done = evopose("data", "check", dots_set, "--group", "video")
-    assert done.code == 0
+    assert done.code == 2
     assert (
-        "warning 3 x group (video) that is in several splits: v0 (train, val), v1 (train, val), "
+        "error   3 x group (video) that is in several splits: v0 (train, val), v1 (train, val), "
         "v2 (train, val). Split anew: evopose data split DATA --out DIR --group 'video'"
     ) in done.out
 
