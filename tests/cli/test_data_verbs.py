@@ -55,7 +55,7 @@ def dots_set(tmp_path):
 def test_check_of_a_good_dataset(evopose, dots_set, here):
     done = evopose("data", "check", dots_set)
     assert done.code == 0
-    assert "0 errors, 0 warnings, 1 notes" in done.out
+    assert "0 errors, 0 warnings, 1 note" in done.out
     assert "drew dots-check.jpg" in done.out
     assert cv2.imread(str(here / "dots-check.jpg")).shape[2] == 3
 
@@ -75,7 +75,7 @@ def test_check_of_a_bad_dataset(evopose, dots_set, tmp_path):
     check_golden("data-check.txt", done.out.replace(str(tmp_path), "HERE"))
     done = evopose("data", "check", dots_set, "--out", sheet, "--json")
     assert done.code == 2
-    assert (done.json["errors"], done.json["warnings"], done.json["notes"]) == (3, 2, 1)
+    assert (done.json["errors"], done.json["warnings"], done.json["notes"]) == (4, 1, 1)
     assert done.json["sheet"] == str(sheet)
     assert done.json["splits"]["train"]["persons"] == 12
     first = done.json["findings"][0]
@@ -86,7 +86,7 @@ def test_check_of_a_bad_dataset(evopose, dots_set, tmp_path):
     ("arguments", "said"),
     [
         (["nowhere"], "there is no nowhere; expected a folder with annotations/"),
-        (["DOTS", "--out", "sheet.bmp"], "images are written as .png, .jpg or .jpeg, not as '.bmp'"),
+        (["DOTS", "--out", "sheet.bmp"], "images are written as .png, .jpg or .jpeg, not as "),
         (["DOTS", "--group", "video"], "--group video says nothing of 0001.png, 0002.png, "),
         (["DOTS", "--annotations", "other.json"], "there is no annotation file"),
     ],

@@ -18,7 +18,8 @@ LARGE = 3.0
 SAME = 0.01
 """Two persons are the same if their keypoints are that near, in parts of their extent."""
 MOST = 2 / 3
-"""With this share of all keypoints labelled, their extent tells of the person's size."""
+FEW = 4
+"""With this share of all keypoints labelled, and so many, their extent tells of the size."""
 
 Check = Callable[[Labels], Iterator[list[Finding]]]
 
@@ -60,14 +61,18 @@ def _keypoints_and_boxes(labels: Labels) -> Iterator[list[Finding]]:
     beyond = np.maximum(low - xy, xy - low - size).max(axis=2)
     # COCO's boxes are about what is seen; hidden keypoints may well lie outside them.
     seen = shown & (labels.keypoints[..., 2] == 2)
-    far = persons & (side > 0) & ((beyond > FAR * side[:, None]) & seen).any(axis=1)
+    far = (
+        persons
+        & (labels.boxes[:, 2:] > 0).all(axis=1)
+        & ((beyond > FAR * side[:, None]) & seen).any(axis=1)
+    )
     yield finding(
         "warning", "keypoint-far-from-box", split,
         f"person with a seen keypoint farther outside its box than {FAR:.0%} of its side",
         labels.called(far), "See whether the box or the keypoint is wrong; crops follow the box",
     )  # fmt: skip
     extent = _extent(labels)
-    enough = shown.sum(axis=1) >= max(2, MOST * shown.shape[1])
+    enough = shown.sum(axis=1) >= max(FEW, MOST * shown.shape[1])
     large = persons & enough & (extent > 0) & (side > LARGE * extent)
     yield finding(
         "warning", "box-much-larger", split,
