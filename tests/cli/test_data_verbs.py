@@ -75,7 +75,7 @@ def test_check_of_a_bad_dataset(evopose, dots_set, tmp_path):
     check_golden("data-check.txt", done.out.replace(str(tmp_path), "HERE"))
     done = evopose("data", "check", dots_set, "--out", sheet, "--json")
     assert done.code == 2
-    assert (done.json["errors"], done.json["warnings"], done.json["notes"]) == (3, 2, 1)
+    assert (done.json["errors"], done.json["warnings"], done.json["notes"]) == (4, 1, 1)
     assert done.json["sheet"] == str(sheet)
     assert done.json["splits"]["train"]["persons"] == 12
     first = done.json["findings"][0]
@@ -132,9 +132,9 @@ def test_a_leak_between_groups_is_told(evopose, dots_set):
 
     changed(changed(dots_set, name), name, "val")
     done = evopose("data", "check", dots_set, "--group", "video")
-    assert done.code == 0
+    assert done.code == 2
     assert (
-        "warning 3 x group (video) that is in several splits: v0 (train, val), v1 (train, val), "
+        "error   3 x group (video) that is in several splits: v0 (train, val), v1 (train, val), "
         "v2 (train, val). Split anew: evopose data split DATA --out DIR --group 'video'"
     ) in done.out
 

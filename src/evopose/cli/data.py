@@ -163,6 +163,8 @@ def _name_of(data: str) -> str:
 
 
 def _tell_check(screen: Console, report: "CheckReport", verbose: bool) -> None:
+    from evopose.report.text import plural
+
     rows = [
         {
             "split": name,
@@ -187,8 +189,7 @@ def _tell_check(screen: Console, report: "CheckReport", verbose: bool) -> None:
     for one in report.findings:
         line = Text.assemble((f"{one.level:8}", _COLOURS[one.level]), one.describe())
         screen.print(line, soft_wrap=not screen.is_terminal)
-    numbers = {level: report.count(level) for level in _COLOURS}
-    counts = ", ".join(f"{n} {level}{'' if n == 1 else 's'}" for level, n in numbers.items())
+    counts = ", ".join(plural(report.count(level), level) for level in _COLOURS)
     say(screen, f"{'' if not report.findings else chr(10)}{counts}")
 
 
