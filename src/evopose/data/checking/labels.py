@@ -57,15 +57,11 @@ def _keypoints_and_boxes(labels: Labels) -> Iterator[list[Finding]]:
     persons, split, shown = labels.persons, labels.split, labels.labelled
     low, size = labels.boxes[:, None, :2], labels.boxes[:, None, 2:]
     xy = labels.keypoints[..., :2]
-    side = np.where(_touches(labels), labels.boxes[:, 2:].max(axis=1, initial=0), 0.0)
+    side = labels.boxes[:, 2:].max(axis=1, initial=0)
     beyond = np.maximum(low - xy, xy - low - size).max(axis=2)
     # COCO's boxes are about what is seen; hidden keypoints may well lie outside them.
     seen = shown & (labels.keypoints[..., 2] == 2)
-    far = (
-        persons
-        & (labels.boxes[:, 2:] > 0).all(axis=1)
-        & ((beyond > FAR * side[:, None]) & seen).any(axis=1)
-    )
+    far = persons & _touches(labels) & ((beyond > FAR * side[:, None]) & seen).any(axis=1)
     yield finding(
         "warning", "keypoint-far-from-box", split,
         f"person with a seen keypoint farther outside its box than {FAR:.0%} of its side",
