@@ -137,7 +137,7 @@ def measure_job(job: Job, heartbeat: Heartbeat) -> dict[str, float]:
         before, used = 0, torch.cuda.max_memory_allocated(fabric.device)
     return {
         "images_per_second": steps * part / spent,
-        "memory_bytes": round(before + (used - before) * whole / part),
+        "memory_bytes": round(before + max(0, used - before) * whole / part),
         "free_memory_bytes": free,
     }
 
