@@ -10,6 +10,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+VERBS = (
+    "evolve", "train", "status", "watch", "report", "compare", "space", "models", "data check",
+    "data import", "data split", "data synthetic",
+)  # fmt: skip
+
 
 def test_the_readmes_python_runs():
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -35,8 +40,8 @@ def test_options_that_pages_name_exist(page):
         assert "make check" in page.read_text() or "evopose" in page.read_text()
         return
     helps = ""
-    for verb in ("evolve", "train", "status", "report", "models"):
-        command = [sys.executable, "-m", "evopose", verb, "--help"]
+    for verb in VERBS:
+        command = [sys.executable, "-m", "evopose", *verb.split(), "--help"]
         environment = {"COLUMNS": "200", "NO_COLOR": "1", "PATH": ""}
         helps += subprocess.run(command, capture_output=True, text=True, env=environment).stdout
     assert named - set(re.findall(r"--[a-z][a-z-]+", helps)) == set()

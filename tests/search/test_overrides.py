@@ -95,7 +95,11 @@ def test_unknown_options_are_named():
         ("precision", "fp8", "precision must be one of"),
         ("scaling_reference", "big", "a side in pixels, or none; got 'big'"),
         ("space", "nowhere.json", "neither one of paper, small, wide nor a file"),
-        ("ancestor", "adam", "neither a model file, nor a genotype like"),
+        (
+            "ancestor",
+            "adam",
+            "neither a model file, nor a run folder, nor RUN:ID, nor a genotype like",
+        ),
         ("ancestor", "[[3,1,2]]", "stage 1 of the genotype needs 4 genes"),
         ("ancestor", "[[3,1,2,1]]", "outside the space 'small': it has 1 stages"),
     ],

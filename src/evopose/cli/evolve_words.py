@@ -10,6 +10,7 @@ from evopose.cli.options import best_table, gigabytes, say
 
 if TYPE_CHECKING:
     from evopose.api import Evolved, Plan
+    from evopose.report import SearchFacts
 
 FEW_STEPS = 300
 """With fewer steps than this a network hardly leaves its initial weights."""
@@ -112,7 +113,7 @@ def conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> N
     say(screen, f"\nended: {evolved.ending.reason}")
     if evolved.best is not None:
         screen.print(best_table(best_rows(facts, 8)))
-        for line in filter(None, (gain_text(facts), noise_text(facts))):
+        for line in filter(None, (gain_text(facts), noise_text(facts), _winner_text(facts))):
             say(screen, line)
     if evolved.view is not None:
         say(
@@ -131,6 +132,18 @@ def conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> N
         say(screen, f"\ntrain the winner fully: {_train_command(plan, evolved.run)}", exact=True)
     if further := _further(plan, evolved.ending.kind):
         say(screen, f"search on: {again} {further}", exact=True)
+
+
+def _winner_text(facts: "SearchFacts") -> str:
+    """Return who wins, where repeats with other seeds decided; empty where the lowest J did."""
+    from evopose.report.repeats import repeated
+
+    again = {one.individual.id: one.mean for one in repeated(facts.individuals)}
+    winner = facts.winner
+    if winner is None or (mean := again.get(winner.id)) is None:
+        return ""
+    lucky = "" if winner is facts.ranked[0] else f"; {facts.ranked[0].id} was lucky in the search"
+    return f"The winner is {winner.id}: J {mean:.4f} on average when trained again{lucky}."
 
 
 def _train_command(plan: "Plan", run: Path) -> str:

@@ -85,8 +85,10 @@ QUIET_SECONDS = 30.0
 
 def console(as_json: bool) -> Console:
     """Return where a verb talks to a person: standard error where JSON has standard output."""
-    screen = Console(stderr=as_json, highlight=False)
-    return screen if screen.is_terminal else Console(stderr=as_json, width=_PIPED_COLUMNS)
+    screen = Console(stderr=as_json, highlight=False, emoji=False)  # synthetic:100: is no emoji
+    if screen.is_terminal:
+        return screen
+    return Console(stderr=as_json, highlight=False, emoji=False, width=_PIPED_COLUMNS)
 
 
 def say(screen: Console, text: str, *, exact: bool = False) -> None:
