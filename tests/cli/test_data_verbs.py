@@ -200,7 +200,9 @@ def test_a_search_on_two_datasets_goes_on(evopose, quick, dots, others, tmp_path
     without = [word for word in again if word not in more]
     done = evopose(*without)
     assert done.code == 2
-    assert "was made on" in done.err
+    both = shlex.join([str(dots), *more])
+    assert f"{run} was made on {both} (digest " in done.err
+    assert f"), not on {dots} (digest " in done.err
     said = evopose("evolve", dots, *FLAGS, *INLINE, "--run", tmp_path / "n", *more, "--dry-run",
                    "--json").json  # fmt: skip
     assert said["joined"][0]["mapped"] == {

@@ -8,7 +8,8 @@ import pytest
 
 from data.small_sets import coco_content, write_images
 from evopose.data import open_dataset
-from evopose.data.groups import assign_groups, groups_of
+from evopose.data.checking import check_dataset
+from evopose.data.groups import assign_groups, groups_of, keep_together
 from evopose.data.resplit import parse_ratios, resplit
 from evopose.errors import ConfigError, DataError
 
@@ -95,6 +96,41 @@ def test_random_groups_keep_the_shares():
         assert {s: pytest.approx(w, abs=0.02) for s, w in EIGHTY.items()} == shares
 
 
+def test_every_split_gets_crowded_and_empty_images():
+    """Pictures of one to ten persons: as many a picture, and as full ones, wherever they go."""
+    persons = np.random.default_rng(0).integers(1, 11, 1000)
+    for seed in range(3):
+        chosen = np.array(
+            assign_groups(
+                [*map(str, range(1000))], persons.tolist(), EIGHTY, seed=seed, by="images"
+            )
+        )
+        for split, share in EIGHTY.items():
+            there = persons[chosen == split]
+            assert there.sum() / persons.sum() == pytest.approx(share, abs=0.002)
+            assert there.mean() == pytest.approx(persons.mean(), rel=0.03)
+            assert {there.min(), there.max()} == {1, 10}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([50, 30, 10, 10], [80, 10, 10]),
+        ([40, 40, 10, 10], [80, 10, 10]),
+        ([90, 5, 5], [90, 5, 5]),
+        ([1, 1, 1], [1, 1, 1]),
+        ([18, *[1] * 82], [80, 10, 10]),
+    ],
+)
+def test_a_few_large_groups(sizes, expected):
+    names = [f"g{n}" for n in range(len(sizes))]
+    chosen = assign_groups(names, sizes, EIGHTY, seed=0, by="groups")
+    total = Counter()
+    for split, size in zip(chosen, sizes, strict=True):
+        total[split] += size
+    assert [total[split] for split in EIGHTY] == expected
+
+
 def test_every_split_gets_somebody():
     """One group of nearly all persons, two of one: the small ones are not left to train."""
     chosen = assign_groups(list("aaaabc"), [5, 5, 5, 5, 1, 1], EIGHTY, seed=0, by="groups")
@@ -122,10 +158,60 @@ def test_splits_that_are_there_are_joined_first(one_file, tmp_path):
     assert sum(map(len, videos(open_dataset(tmp_path / "second")).values())) == 10
 
 
+def test_a_video_whose_frames_were_in_two_splits_is_one_group(one_file, tmp_path):
+    """As an import writes them: names begin with the folder of their split."""
+    content = json.loads(one_file.read_text())
+    root = tmp_path / "set"
+    for split, odd in (("train", 0), ("val", 1)):
+        images = [i for i in content["images"] if i["id"] % 2 == odd]
+        ids = {i["id"] for i in images}
+        part = content | {
+            "annotations": [a for a in content["annotations"] if a["image_id"] in ids]
+        }
+        part["images"] = [
+            i | {"file_name": f"{split}/{i['file_name'].replace('/', '_')}"} for i in images
+        ]
+        write_images(root / f"images/{split}", {"images": []})
+        write_images(root / "images", part)
+        (root / f"{split}.json").write_text(json.dumps(part))
+    key = r"name:(.*)_frame"
+    checked = check_dataset(root, group=key)
+    (straddling,) = (f for f in checked.findings if f.kind == "group-in-two-splits")
+    assert straddling.count == 10
+    resplit(root, tmp_path / "out", ratios=EIGHTY, group=key)
+    where = Counter()
+    for dataset in open_dataset(tmp_path / "out").found.values():
+        where.update({image.path.name.partition("_")[0] for image in dataset.images})
+    assert where == dict.fromkeys((f"v{n}" for n in range(10)), 1)
+    with pytest.raises(DataError, match=r"^1 groups \(\.\) have persons"):
+        resplit(root, tmp_path / "no", ratios=EIGHTY, group="folder")
+
+
+def test_copies_of_an_image_stay_together(one_file, tmp_path):
+    content = json.loads(one_file.read_text())
+    for number, image in enumerate(content["images"]):
+        if number % 3:
+            first = content["images"][number - number % 3]
+            path = one_file.parent / "images" / image["file_name"]
+            path.write_bytes((one_file.parent / "images" / first["file_name"]).read_bytes())
+    report = resplit(one_file, tmp_path / "out", ratios=EIGHTY)
+    found = videos(open_dataset(tmp_path / "out"))
+    assert sum(map(len, found.values())) == len(set().union(*found.values())) == 10
+    assert report.notes == ("20 images are the same files as others and stay with them",)
+
+
+def test_keeping_together():
+    same = [None, 1, None, 1, 2, 2, 2, 1]
+    assert keep_together(list("abcdefga"), same) == list("aacaeeea")
+    assert keep_together(list("abcab"), [None, None, 1, None, 1]) == list("abbab")
+
+
 def test_ids_and_names_that_collide(tmp_path):
     for split in ("train", "val"):
         content = coco_content(6, seed=len(split))
         write_images(tmp_path / "set/images" / split, content)
+        for path in (tmp_path / "set/images" / split).iterdir():
+            path.write_bytes(path.read_bytes() + split.encode())
         (tmp_path / f"set/{split}.json").write_text(json.dumps(content))
     report = resplit(tmp_path / "set", tmp_path / "out", ratios=EIGHTY)
     assert report.notes == (

@@ -18,12 +18,16 @@ EXPECTED = (
 )
 
 
-def groups_of(images: Sequence[Record], key: str, *, where: str) -> list[str]:
+def groups_of(images: Sequence[Record], key: str, *, where: str, split: str = "") -> list[str]:
     """Return the group of each image record: `folder`, `name:REGEX`, or the value of a field.
+
+    Where all files of `split` lie in a folder of its name (`train/`), that is no part of a group:
+    a video whose frames are in `train/` and in `val/` is one.
 
     Raises: ConfigError for a key of another form, DataError that names images without a group.
     """
-    found = [_group_function(key)(image) for image in images]
+    group = _group_function(key)
+    found = [group(image) for image in _without_folder(images, split)]
     without = [
         str(image.get("file_name")) for image, g in zip(images, found, strict=True) if g is None
     ]
@@ -35,6 +39,34 @@ def groups_of(images: Sequence[Record], key: str, *, where: str) -> list[str]:
             f"the images have the fields {', '.join(fields)}"
         )
     return [str(g) for g in found]
+
+
+def _without_folder(images: Sequence[Record], split: str) -> Sequence[Record]:
+    folder = f"{split}/"
+    names = [str(image.get("file_name")) for image in images]
+    if not all(name.startswith(folder) for name in names):
+        return images
+    return [i | {"file_name": n.removeprefix(folder)} for i, n in zip(images, names, strict=True)]
+
+
+def keep_together(groups: Sequence[str], same: Sequence[object]) -> list[str]:
+    """Return the groups, those that share a value of `same` (one an image, None: nothing) joined.
+
+    >>> keep_together(["a", "b", "c", "a"], [None, 1, None, 1])
+    ['a', 'a', 'c', 'a']
+    """
+    joined: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in joined:
+            name = joined[name]
+        return name
+
+    first: dict[object, str] = {}
+    for name, value in zip(groups, same, strict=True):
+        if value is not None and (a := root(first.setdefault(value, name))) != (b := root(name)):
+            joined[max(a, b)] = min(a, b)
+    return [root(name) for name in groups]
 
 
 def _group_function(key: str) -> Callable[[Record], str | None]:
@@ -63,8 +95,9 @@ def assign_groups(
 ) -> list[str]:
     """Return the split of each image: its group's.
 
-    The largest groups are placed first, each where most persons are still wanted; groups of equal
-    size come in an order drawn by `seed`. Groups without persons are spread by their images.
+    The largest groups are placed first, each where it leaves the shares most even, so that every
+    split gets large and small ones; groups of equal size come in an order drawn by `seed`. Groups
+    without persons are spread by their images.
 
     Raises: DataError if fewer groups than splits have persons.
     """
@@ -89,19 +122,41 @@ def assign_groups(
 def _place(
     size: dict[str, int], ratios: dict[str, float], *, seed: int, fill: bool
 ) -> dict[str, str]:
-    """Return the split of each group, largest first; with `fill` no split stays empty."""
+    """Return the split of each group; with `fill` no split stays empty.
+
+    Two ways of dividing seats by votes, Sainte-Lague's and D'Hondt's: whichever misses less.
+    """
     names = sorted(size)
     order = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
     order.sort(key=lambda name: -size[name])
-    left = {split: share * sum(size.values()) for split, share in ratios.items()}
+
+    def missed(place: dict[str, str]) -> float:
+        total = Counter[str]()
+        for name, split in place.items():
+            total[split] += size[name]
+        return max(abs(total[s] - share * sum(size.values())) for s, share in ratios.items())
+
+    return min((_divided(order, size, ratios, part, fill=fill) for part in (0.5, 1.0)), key=missed)
+
+
+def _divided(
+    order: Sequence[str],
+    size: dict[str, int],
+    ratios: dict[str, float],
+    part: float,
+    *,
+    fill: bool,
+) -> dict[str, str]:
+    """Return the split of each group: where least is, for its share, with `part` of the group."""
+    there = dict.fromkeys(ratios, 0)
     empty = set(ratios) if fill else set()
     place = {}
     for number, name in enumerate(order):
         waiting = [s for s in ratios if s in empty]
-        split = max(
-            waiting if len(order) - number <= len(waiting) else ratios, key=left.__getitem__
-        )
+        free = waiting if len(order) - number <= len(waiting) else list(ratios)
+        level = {s: (there[s] + part * size[name]) / ratios[s] for s in free}
+        split = min(free, key=level.__getitem__)
         place[name] = split
-        left[split] -= size[name]
+        there[split] += size[name]
         empty.discard(split)
     return place

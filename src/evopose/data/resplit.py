@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -11,8 +12,9 @@ from typing import Any
 
 from evopose.data.coco import load_content, read_coco
 from evopose.data.files import SPLITS, annotation_files, image_folders
-from evopose.data.groups import assign_groups, groups_of
+from evopose.data.groups import assign_groups, groups_of, keep_together
 from evopose.data.layouts import named_folder
+from evopose.data.merging import file_digest
 from evopose.errors import ConfigError, DataError
 from evopose.structures import PoseDataset
 
@@ -56,6 +58,8 @@ class _Source:
     """By image id."""
     persons: dict[int, int]
     """Persons to train on, by image id."""
+    groups: list[str]
+    """Of each image; images of the same bytes have the same."""
     notes: tuple[str, ...]
 
 
@@ -91,19 +95,17 @@ def resplit(
     """Return what became of `data`, now in the new folder `out` as DATA of several splits.
 
     Images (or groups, see `groups_of`) are drawn by `seed` so that the splits have their shares of
-    the persons as nearly as whole groups allow. Splits that `data` has are joined first. Records
-    are kept as they are, other fields included; images are linked, with `copy` copied.
+    the persons as nearly as whole groups allow. Splits that `data` has are joined first. Images of
+    the same bytes stay together. Records are kept as they are, other fields included; images are
+    linked, with `copy` copied.
 
     Raises: DataError where the data cannot be used or split, ConfigError for a bad `group`.
     """
     out = out.expanduser()
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise DataError(f"expected a new or an empty folder, but {out} holds something already")
-    source = _read_all(data, annotations, categories)
-    images = source.content["images"]
-    groups = [str(i["id"]) for i in images]
-    if group is not None:
-        groups = groups_of(images, group, where=str(data))
+    source = _read_all(data, annotations, categories, group)
+    images, groups = source.content["images"], source.groups
     by = "images" if group is None else "groups"
     persons = [source.persons.get(image["id"], 0) for image in images]
     chosen = assign_groups(groups, persons, ratios, seed=seed, by=by)
@@ -133,13 +135,16 @@ def _missed(parts: dict[str, SplitPart], by: str) -> list[str]:
     return [f"{', '.join(missed)}: whole {by} come no nearer"] if missed else []
 
 
-def _read_all(data: str | Path, annotations: str | None, categories: Sequence[str]) -> _Source:
+def _read_all(
+    data: str | Path, annotations: str | None, categories: Sequence[str], group: str | None
+) -> _Source:
     """Return all annotation files of a dataset as one, ids numbered anew where they collide."""
     root = named_folder(str(data), 0, None) or Path(data).expanduser()
     files = annotation_files(root, annotations)
     whole: Record = {}
     paths: dict[int, Path] = {}
     persons: dict[int, int] = {}
+    groups: list[str] = []
     notes: list[str] = []
     for split, file in files.items():
         content = load_content(file)
@@ -158,6 +163,10 @@ def _read_all(data: str | Path, annotations: str | None, categories: Sequence[st
             notes.append(f"images and annotations of {split} have new ids, since theirs were taken")
             content = _renumbered(content, whole)
         ids = [image["id"] for image in content["images"]]
+        groups += (
+            map(str, ids) if group is None
+            else groups_of(content["images"], group, where=str(file), split=split)
+        )  # fmt: skip
         number = dict(zip((i.id for i in read.images), ids, strict=True))
         paths |= {number[i.id]: i.path for i in read.images}
         for one in read.trainable:
@@ -167,7 +176,27 @@ def _read_all(data: str | Path, annotations: str | None, categories: Sequence[st
             whole["annotations"] += content["annotations"]
         else:
             whole = content
-    return _Source(content=whole, paths=paths, persons=persons, notes=tuple(notes))
+    same = _same_files([paths[image["id"]] for image in whole["images"]])
+    doubled = len(same) - same.count(None) - len({*same} - {None})
+    if doubled:
+        notes.append(f"{doubled:,} images are the same files as others and stay with them")
+    return _Source(
+        content=whole,
+        paths=paths,
+        persons=persons,
+        groups=keep_together(groups, same),
+        notes=tuple(notes),
+    )
+
+
+def _same_files(paths: Sequence[Path]) -> list[bytes | None]:
+    """Return the digest of each file that has the size of another one, else None, and None too
+    where no other has that digest."""
+    sizes = [path.stat().st_size for path in paths]
+    many = Counter(sizes)
+    found = [file_digest(p) if many[s] > 1 else None for p, s in zip(paths, sizes, strict=True)]
+    twice = Counter(found)
+    return [digest if digest and twice[digest] > 1 else None for digest in found]
 
 
 def _checked(content: Record, chosen: bool, file: Path, split: str, root: Path) -> PoseDataset:

@@ -1,5 +1,6 @@
 """The run folder of a search: its configuration and its store, made or opened again."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ def require_no_run(run: Path) -> None:
 def require_same_data(run: Path, splits: Splits) -> None:
     """Raise RunError if the run was made on other data, or by a version that cannot go on."""
     with Store.read(run) as store:
-        digest, source = store.meta["data"], store.meta["source"]
-    if digest != splits.digest:
+        meta = store.meta
+    if meta["data"] != splits.digest:
+        made = shlex.join([meta["source"], *meta.get("data_options", ())])
+        given = shlex.join([splits.source, *splits.words])
         raise RunError(
-            f"{run} was made on {source} (digest {digest[:12]}), not on {splits.source} (digest "
+            f"{run} was made on {made} (digest {meta['data'][:12]}), not on {given} (digest "
             f"{splits.digest[:12]}); name that dataset, or start another run"
         )
 

@@ -143,7 +143,7 @@ def check_groups(splits: Sequence[Labels], key: str, split_of: Mapping[int, str]
     places: defaultdict[str, list[str]] = defaultdict(list)
     for labels in splits:
         records = [p.record for p in labels.pictures.values()]
-        groups = groups_of(records, key, where=str(labels.file))
+        groups = groups_of(records, key, where=str(labels.file), split=labels.split)
         for group, image in zip(groups, labels.pictures, strict=True):
             split = split_of.get(image, labels.split)
             if split not in places[group]:
