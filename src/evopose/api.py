@@ -156,7 +156,8 @@ def plan_search(
         require_same_data(folder, splits)
     persons = {name: len(part.trainable) for name, part in parts_of(splits).items()}
     num_keypoints = len(splits.train.skeleton)
-    stopwatch = stopwatch_of(config, chosen, num_keypoints=num_keypoints)
+    # A run that goes on has its ancestor: measured anew, it might be refused by chance.
+    stopwatch = None if resume else stopwatch_of(config, chosen, num_keypoints=num_keypoints)
     size = timed(make_measure(config, num_keypoints)(config.ancestor), config.ancestor, stopwatch)
     if reason := config.evolution.fitness.refusal(size):
         raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")

@@ -52,7 +52,7 @@ def _objective_text(plan: "Plan") -> str:
     evolution, fitness = plan.config.evolution, plan.config.evolution.fitness
     error = {"loss": "validation loss", "oks": "1 - mean OKS"}[fitness.error]
     if evolution.parents_by == "pareto":
-        cost = "latency" if plan.latency else "multiply-adds"
+        cost = "latency" if fitness.needs_latency else "multiply-adds"
         said = [f"objective: the front of {error}, parameters and {cost}"]
     else:
         said = [f"objective: least {error}, weighed against {count(fitness.target_parameters)} "

@@ -38,8 +38,7 @@ def measure_latency(net: nn.Module, input_hw: tuple[int, int], compute: Compute)
     """Return the median milliseconds of one image (1, 3, H, W) through `net`, which is moved to
     the device and left in evaluation mode.
 
-    The network runs as it is trained (PyTorch, channels-last, the precision of `compute`): an
-    exported one is faster, mostly in proportion.
+    The network runs as it is trained: PyTorch, channels-last, the precision of `compute`.
     """
     fabric = make_fabric(compute)
     place(net.eval(), fabric.device)

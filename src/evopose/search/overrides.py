@@ -9,7 +9,7 @@ from evopose.evolution.fitness import Fitness
 from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
 from evopose.models.modelfile import read_card
 from evopose.search.config import SearchConfig
-from evopose.search.network import run_file
+from evopose.search.network import find_model_file
 
 _EVOLUTION = (
     "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",
@@ -133,13 +133,11 @@ def _ancestor(value: str | Path | Genotype, config: SearchConfig) -> dict[str, A
 
 def _model_file(value: str) -> Path:
     """Return the model file that an ancestor's name means: a file, a run's best, or RUN:ID."""
-    folder, _, individual = value.rpartition(":")
-    if Path(value).is_file():
-        return Path(value)
-    if Path(value).is_dir():
-        return run_file(Path(value), None)
-    if Path(folder).is_dir() and folder:
-        return run_file(Path(folder), individual)
+    folder = value.rpartition(":")[0]
+    if Path(value).exists() or (folder and Path(folder).is_dir()):
+        file = find_model_file(value)
+        assert file is not None
+        return file
     raise ConfigError(
         f"ancestor {value!r} is neither a model file, nor a run folder, nor RUN:ID, nor a genotype "
         f"like [[3,1,2,1],...], nor one of {', '.join(GENOTYPES)}"
