@@ -94,6 +94,11 @@ class ResNet(nn.Module):
     (N, 2048, H/32, W/32).
     """
 
+    layer1: nn.Sequential
+    layer2: nn.Sequential
+    layer3: nn.Sequential
+    layer4: nn.Sequential
+
     def __init__(
         self,
         depth: int,

@@ -38,7 +38,7 @@ class Imported:
 
     net: nn.Module
     report: ImportReport
-    input: InputSpec = InputSpec()
+    input: InputSpec = field(default_factory=InputSpec)
     codec: CodecSpec = field(default_factory=CodecSpec)
     trained_head: bool = True
     """False for a trunk alone, or where the last layers start fresh: it must be trained first."""
