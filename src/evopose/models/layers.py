@@ -70,3 +70,19 @@ def use_generator(net: nn.Module, generator: torch.Generator | None) -> None:
     for module in net.modules():
         if isinstance(module, StochasticDepth):
             module.generator = generator
+
+
+@torch.no_grad()
+def draw_normal(net: nn.Module, generator: torch.Generator, *, std: float = 0.001) -> None:
+    """Draw every convolution's weight of `net` from a normal distribution, biases zero.
+
+    Batch norms start as the identity. Source: `init_weights` of Xiao et al. (ECCV 2018) and of
+    Sun et al. (CVPR 2019), whose standard deviation is the default.
+    """
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=std, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,184 @@
+"""What importers of SimpleBaseline and HRNet share: names, input sizes, decoding, the report."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from evopose.errors import ModelError
+from evopose.models.hrnet import LARGEST_STRIDE, HRNet
+from evopose.models.importers.contract import Arrays, Imported, ImportOptions, load_strictly
+from evopose.models.importers.report import ImportReport
+from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.simple_baseline import SimpleBaseline
+
+Network = SimpleBaseline | HRNet
+
+DEFAULT_INPUT_HW = (256, 192)
+DEFAULT_KEYPOINTS = 17
+"""Of a trunk alone, which says nothing of keypoints."""
+HEAD = "final_layer."
+_WRAPPER = "module."
+_COUNTER = "num_batches_tracked"
+_DECODING = {
+    "dark": "its name says DARK, whose decoding comes with a later version: read by the gaussian "
+    "codec, keypoints are exact to about a quarter of a heatmap pixel",
+    "udp": "its name says UDP, whose crops and decoding come with a later version: read by the "
+    "gaussian codec, keypoints lie up to three quarters of a heatmap pixel too far left and up, "
+    "most near the right and lower edges",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A checkpoint's arrays, and how its names stand to those of our network."""
+
+    arrays: dict[str, Tensor]
+    """By the file's names, without the wrapper."""
+    wrapper: str
+    """What stands before every name: `module.` (DataParallel), or nothing."""
+    prefixes: Mapping[str, str]
+    """Beginning of our name -> of the file's; the first that fits counts."""
+    skip: Mapping[str, str] = field(default_factory=dict)
+    """Beginning of the file's name -> why such arrays become nothing."""
+
+    def name(self, ours: str) -> str:
+        """Return the file's name, without the wrapper, of our `ours`."""
+        for beginning, own in self.prefixes.items():
+            if ours.startswith(beginning):
+                return own + ours.removeprefix(beginning)
+        raise AssertionError(f"no prefix fits {ours}")
+
+    def length(self, ours: str) -> int | None:
+        """Return the first side of the array that is `ours` in our network, if the file has it."""
+        array = self.arrays.get(self.name(ours))
+        return None if array is None or not array.ndim else len(array)
+
+
+def unwrapped(arrays: Arrays) -> tuple[dict[str, Tensor], str]:
+    """Return the arrays without a `module.` before every name, and what was taken away."""
+    if arrays and all(name.startswith(_WRAPPER) for name in arrays):
+        return {name.removeprefix(_WRAPPER): array for name, array in arrays.items()}, _WRAPPER
+    return dict(arrays), ""
+
+
+def opened(
+    arrays: Arrays, prefixes: Mapping[str, str], skip: Mapping[str, str] | None = None
+) -> Checkpoint:
+    """Return the checkpoint of these arrays; see the fields of `Checkpoint`."""
+    bare, wrapper = unwrapped(arrays)
+    return Checkpoint(arrays=bare, wrapper=wrapper, prefixes=prefixes, skip=skip or {})
+
+
+def chosen_input_hw(options: ImportOptions) -> tuple[int, int]:
+    """Return the input size of the options, else of the file's name, else 256x192."""
+    return options.input_hw or _named_hw(options.file_name) or DEFAULT_INPUT_HW
+
+
+def adopt(
+    build: Callable[[int], Network],
+    checkpoint: Checkpoint,
+    options: ImportOptions,
+    *,
+    input: InputSpec | None = None,
+    fresh: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Imported:
+    """Return the network that `build` makes for a number of keypoints, with the file's weights.
+
+    Layers of our network whose names begin with one of `fresh` are not in the file.
+
+    Raises: ModelError naming the arrays that do not fit.
+    """
+    if "udp-regress" in options.file_name.lower():
+        raise ModelError(
+            "its name says UDP with regressed offsets: its last layer gives no plain heatmaps; "
+            "import a checkpoint that was trained on heatmaps"
+        )
+    held = None if HEAD in fresh else checkpoint.length(HEAD + "weight")
+    net = build(options.num_keypoints or held or DEFAULT_KEYPOINTS)
+    skip = dict(checkpoint.skip)
+    if held and held != net.config.num_keypoints:
+        fresh = (*fresh, HEAD)
+        reason = f"for {held} keypoints, {net.config.num_keypoints} are wanted"
+        skip[checkpoint.name(HEAD)] = reason
+        notes += (f"the last layer starts fresh: the file's is {reason}",)
+    skipped = {
+        name: reason
+        for name in checkpoint.arrays
+        for beginning, reason in skip.items()
+        if name.startswith(beginning)
+    }
+    _fill(net, checkpoint, skipped, fresh)
+    taken = {k: v for k, v in checkpoint.arrays.items() if k not in skipped}
+    report = ImportReport(
+        source=options.file_name,
+        used=tuple(checkpoint.wrapper + name for name in taken),
+        adapted=tuple(_adapted(taken, checkpoint.wrapper)),
+        skipped=tuple(f"{checkpoint.wrapper}{name}: {why}" for name, why in skipped.items()),
+        notes=(*notes, *_notes(options)),
+    )
+    return Imported(
+        net=net,
+        report=report,
+        input=input or InputSpec(),
+        codec=_codec(net),
+        trained_head=not fresh,
+    )
+
+
+def _fill(
+    net: Network, checkpoint: Checkpoint, skipped: Mapping[str, str], fresh: tuple[str, ...]
+) -> None:
+    """Give `net` the arrays that are not `skipped`."""
+    state = net.state_dict()
+    ours = {checkpoint.name(name): name for name in state}
+    given = {
+        ours.get(name, name): array
+        for name, array in checkpoint.arrays.items()
+        if name not in skipped
+    }
+    source = {name: checkpoint.wrapper + own for own, name in ours.items()}
+    source |= {name: checkpoint.wrapper + name for name in given.keys() - state.keys()}
+    for name, array in given.items():
+        if not (array.is_floating_point() or name.endswith(_COUNTER)):
+            raise ModelError(f"{source[name]} holds {_dtype(array)}, expected floating point")
+    load_strictly(net, given, source=source, fresh=fresh)
+    with torch.no_grad():
+        for name, array in given.items():
+            if name.endswith(_COUNTER) and name in state:
+                state[name].copy_(array)
+
+
+def _adapted(arrays: Mapping[str, Tensor], wrapper: str) -> Iterator[str]:
+    for name, array in arrays.items():
+        if array.dtype != torch.float32 and not name.endswith(_COUNTER):
+            yield f"{wrapper}{name}: {_dtype(array)} -> float32"
+
+
+def _dtype(array: Tensor) -> str:
+    return str(array.dtype).removeprefix("torch.")
+
+
+def _codec(net: Network) -> CodecSpec:
+    """Return the codec of the authors and of mmpose: sigma 2 at 64 rows and 3 at 96, peak 1."""
+    return CodecSpec(params={"sigma": 2 * net.heatmap_hw[0] / 64, "peak": 1.0})
+
+
+def _notes(options: ImportOptions) -> Iterator[str]:
+    if not options.input_hw and not _named_hw(options.file_name):
+        height, width = DEFAULT_INPUT_HW
+        yield f"neither an option nor its name gives an input size: {height}x{width} is taken"
+    for word, note in _DECODING.items():
+        if re.search(rf"(?<![a-z]){word}(?![a-z])", options.file_name.lower()):
+            yield note
+
+
+def _named_hw(file_name: str) -> tuple[int, int] | None:
+    """Return the last HxW of a file's name, as in pose_hrnet_w32_256x192.pth."""
+    for height, width in reversed(re.findall(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", file_name)):
+        if int(height) % LARGEST_STRIDE == int(width) % LARGEST_STRIDE == 0:
+            return int(height), int(width)
+    return None
