@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from evopose.codecs import make_codec
 from evopose.models import posefix
 from evopose.models.posefix import PoseFixConfig, build_posefix
 from evopose.models.resnet import RESNET_BLOCKS
@@ -76,7 +77,8 @@ def test_the_border_is_finite(sample) -> None:
 
 def test_targets_in_pixels_of_the_heatmap() -> None:
     xy = np.array([[[0, 0], [191.5, 128]]], np.float32)
-    found = refine_losses.target(xy, input_hw=(256, 192), heatmap_hw=(64, 48))
+    codec = make_codec("soft_argmax", (256, 192), (64, 48))
+    found = refine_losses.target(codec, xy, np.ones((1, 2), np.uint8))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, [[[0, 0], [47.875, 32]]])
 
@@ -88,8 +90,10 @@ def test_loss_and_gradient_are_those_of_the_release() -> None:
     place = torch.arange(n * k * h * w, dtype=torch.float64).view(n, k, h, w)
     logits = (3 * torch.sin(place * 0.37) + torch.cos(place * place * 0.0011)).float()
     given = np.array(golden["targets"], np.float32)
-    target = refine_losses.target(given[..., :2], input_hw=(4 * h, 4 * w), heatmap_hw=(h, w))
-    visibility = torch.from_numpy(given[..., 2] * 2).byte()
+    visible = (given[..., 2] * 2).astype(np.uint8)
+    codec = make_codec("soft_argmax", (4 * h, 4 * w), (h, w))
+    target = refine_losses.target(codec, given[..., :2], visible)
+    visibility = torch.from_numpy(visible)
     logits.requires_grad_()
     found = loss(logits, torch.from_numpy(target), visibility)
     found.backward()
@@ -113,10 +117,10 @@ def test_a_network_learns_eight_poses_by_heart(monkeypatch) -> None:
     truth = 4 * rng.integers(2, (6, 14), (8, 3, 2)).astype(np.float32)
     wrong = truth + rng.normal(0, 4, truth.shape)
     poses = torch.from_numpy(np.dstack([wrong, np.ones((8, 3))])).float()
-    target = torch.from_numpy(
-        refine_losses.target(truth, input_hw=(64, 32), heatmap_hw=net.heatmap_hw)
-    )
-    visibility = torch.full((8, 3), 2, dtype=torch.uint8)
+    visible = np.full((8, 3), 2, np.uint8)
+    codec = make_codec("soft_argmax", net.config.input_hw, net.heatmap_hw)
+    target = torch.from_numpy(refine_losses.target(codec, truth, visible))
+    visibility = torch.from_numpy(visible)
     optimizer = torch.optim.Adam(net.parameters(), lr=5e-4)
     losses = []
     for _ in range(10):

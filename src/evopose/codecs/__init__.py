@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.codecs.gaussian import GaussianCodec
+from evopose.codecs.soft_argmax import SoftArgmaxCodec
 from evopose.errors import ConfigError
 
-__all__ = ["CODECS", "Codec", "GaussianCodec", "make_codec"]
+__all__ = ["CODECS", "Codec", "GaussianCodec", "SoftArgmaxCodec", "make_codec"]
 
 
 class Codec(Protocol):
@@ -26,7 +27,10 @@ class Codec(Protocol):
         """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w)."""
 
 
-CODECS: dict[str, Callable[..., Codec]] = {"gaussian": GaussianCodec}
+CODECS: dict[str, Callable[..., Codec]] = {
+    "gaussian": GaussianCodec,
+    "soft_argmax": SoftArgmaxCodec,
+}
 """Every codec by name; each is made with `input_hw`, `heatmap_hw` and parameters of its own."""
 
 

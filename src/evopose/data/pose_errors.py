@@ -32,6 +32,8 @@ MISS_OWN_WEIGHT = 4
 """A miss about the keypoint's own place is this much likelier than about any other."""
 
 _WHOLE = len(COCO_PERSON)
+_NEARER = 1 - 1e-9
+"""Keypoints in one place are not nearer than each other, whatever the rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +242,8 @@ def _try(
     x = places_x[row[:, None], source] + radius * np.cos(angle)
     y = places_y[row[:, None], source] + radius * np.sin(angle)
     away = (x[..., None] - places_x[:, None]) ** 2 + (y[..., None] - places_y[:, None]) ** 2
-    close = away <= (np.where(miss[:, None], half[:, None], radius) ** 2)[..., None]
+    limit = np.where(miss[:, None], half[:, None], radius) ** 2
+    close = away < limit[..., None] * _NEARER
     rivals = np.array(held)
     rivals[swap, 2:] = False
     close &= rivals[:, None]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.data.crops import CropCache
+from evopose.data.loader import Batch
 from evopose.data.pose_errors import error_rates, synthesise
 from evopose.errors import DataError
 from evopose.geometry import apply_affine, compose_affine, invert_affine
@@ -22,34 +23,10 @@ _STREAM = 2
 """Sets these draws apart from the order (0) and the augmentation (1) of the same seed and epoch."""
 
 
-class AugmentedBatch(Protocol):
-    """What a source needs of a `loader.Batch`."""
-
-    @property
-    def keypoints(self) -> NDArray[np.float32]:
-        """(B, K, 2) in pixels of the network's crop."""
-
-    @property
-    def visibility(self) -> NDArray[np.uint8]:
-        """(B, K) COCO's 0, 1 or 2; 0 outside the crop."""
-
-    @property
-    def affines(self) -> NDArray[np.float64]:
-        """(B, 2, 3) from pixels of the stored crop to the network's crop, mirroring included."""
-
-    @property
-    def flip(self) -> NDArray[np.bool_]:
-        """(B,): mirrored, so that left and right keypoints changed places."""
-
-    @property
-    def index(self) -> NDArray[np.int64]:
-        """(B,) places in the cache."""
-
-
 class PoseSource(Protocol):
     """Gives each sample of a batch a pose to refine."""
 
-    def poses(self, batch: AugmentedBatch, epoch: int) -> NDArray[np.float32]:
+    def poses(self, batch: Batch, epoch: int) -> NDArray[np.float32]:
         """Return (B, K, 3): x, y in pixels of the network's crop, above 0 where there is one.
 
         A function of the samples, their augmentation and the epoch alone, not of the batch.
@@ -78,7 +55,7 @@ class SyntheticErrors:
         pairs = cache.skeleton.flip_pairs
         self._flip_index = None if pairs is None else cache.skeleton.flip_index
 
-    def poses(self, batch: AugmentedBatch, epoch: int) -> NDArray[np.float32]:
+    def poses(self, batch: Batch, epoch: int) -> NDArray[np.float32]:
         """Return (B, K, 3): x, y in pixels of the network's crop, above 0 where there is one."""
         estimated = None if self._estimates is None else self._estimates.poses(batch, epoch)
         found = np.zeros((*batch.visibility.shape, 3), np.float32)
@@ -127,7 +104,7 @@ class GivenPoses:
         self._cache = cache
         self._poses = predictions.astype(np.float64)
 
-    def poses(self, batch: AugmentedBatch, epoch: int) -> NDArray[np.float32]:
+    def poses(self, batch: Batch, epoch: int) -> NDArray[np.float32]:
         """Return (B, K, 3): x, y in pixels of the network's crop, above 0 where there is one."""
         given = self._poses[batch.index]
         affines = batch.affines

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from evopose.errors import ConfigError
 from evopose.models.checks import check_outline
+from evopose.models.network import PoseNetwork
 from evopose.models.resnet import RESNET_BLOCKS, RESNET_CHANNELS, ResNet
 
 TRUNK_STRIDE = 32
@@ -54,7 +55,7 @@ class PoseFixConfig:
             raise ConfigError(f"sigma must be positive, got {self.sigma}")
 
 
-class PoseFix(nn.Module):
+class PoseFix(PoseNetwork):
     """The network of one configuration.
 
     `forward` takes images (N, 3, H, W) and poses (N, K, 3: x, y in pixels of the crop, and a third

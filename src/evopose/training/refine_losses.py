@@ -7,6 +7,8 @@ Source: mks0601/PoseFix_RELEASE `main/model.py` at 5556364, `make_network`,
 `render_onehot_heatmap`, `extract_coordinate`.
 """
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,12 +18,24 @@ from torch.nn import functional
 from evopose.models.posefix import soft_argmax
 
 
+class Sizes(Protocol):
+    """What `target` needs of a codec."""
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """(height, width) of the crops."""
+
+    @property
+    def heatmap_hw(self) -> tuple[int, int]:
+        """(height, width) of the heatmaps."""
+
+
 def target(
-    xy_crop: NDArray[np.floating], *, input_hw: tuple[int, int], heatmap_hw: tuple[int, int]
+    codec: Sizes, keypoints: NDArray[np.floating], visibility: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
-    """Return keypoints (..., 2) of the crop in pixels of the heatmap, (0, 0) staying (0, 0)."""
-    scale = np.divide(heatmap_hw[::-1], input_hw[::-1])
-    return np.asarray(xy_crop * scale, np.float32)
+    """Return keypoints (N, K, 2) of the crop in pixels of the heatmap, (0, 0) staying (0, 0)."""
+    scale = np.divide(codec.heatmap_hw[::-1], codec.input_hw[::-1])
+    return np.asarray(keypoints * scale, np.float32)
 
 
 def value(outputs: tuple[Tensor, ...], target: Tensor, visibility: Tensor) -> Tensor:

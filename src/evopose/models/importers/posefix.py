@@ -28,13 +28,13 @@ from evopose.models.importers.slim import (
     to_torch,
     training_only,
 )
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.posefix import TRUNK_STRIDE, PoseFix, PoseFixConfig, build_posefix
 
 DEFAULT_INPUT_HW = (384, 288)
 INPUT = InputSpec(color="BGR", scale=1.0, mean=(123.68, 116.78, 103.94), std=(1.0, 1.0, 1.0))
 """Pixels as OpenCV reads them, blue first, less ImageNet's means, red first: the authors' order."""
-CODEC = CodecSpec(params={"activation": "softmax"})
+CODEC = CodecSpec(name="soft_argmax", params={"activation": "softmax"})
 
 _TRUNK = re.compile(r"resnet_v1[^/]*/")
 _UP = re.compile(r"up[123]/")
