@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from evopose.codecs.gaussian import GaussianCodec
 from evopose.codecs.megvii import MegviiCodec
+from evopose.codecs.soft_argmax import SoftArgmaxCodec
 from evopose.errors import ConfigError
 
-__all__ = ["CODECS", "Codec", "GaussianCodec", "MegviiCodec", "make_codec"]
+__all__ = ["CODECS", "Codec", "GaussianCodec", "MegviiCodec", "SoftArgmaxCodec", "make_codec"]
 
 
 class Codec(Protocol):
@@ -27,7 +28,11 @@ class Codec(Protocol):
         """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w)."""
 
 
-CODECS: dict[str, Callable[..., Codec]] = {"gaussian": GaussianCodec, "megvii": MegviiCodec}
+CODECS: dict[str, Callable[..., Codec]] = {
+    "gaussian": GaussianCodec,
+    "megvii": MegviiCodec,
+    "soft_argmax": SoftArgmaxCodec,
+}
 """Every codec by name; each is made with `input_hw`, `heatmap_hw` and parameters of its own."""
 
 
