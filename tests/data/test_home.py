@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from evopose.data.home import build_once, cache_home
+from evopose.data.home import build_once
+from evopose.home import cache_home
 from evopose.errors import DataError
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,8 @@ class ImportOptions:
     """For what it tells: input sizes, decoding ("dark", "udp")."""
     seed: int = 0
     """Of the weights that start fresh."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """What the file says beside its arrays: plain values, such as Keras' `model_config`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,9 @@ class Importer:
     recognises: Callable[[Arrays], bool]
     """Whether these are the arrays of a checkpoint of this format, by their names."""
     read: Callable[[Arrays, ImportOptions], Imported]
+    file_names: str = ""
+    """Where several formats fit the same arrays: those that have a pattern found in the file's name
+    come before those that have none, or another."""
 
 
 def load_strictly(
