@@ -15,7 +15,8 @@ from statistics import fmean, median
 from evopose.data.layouts import open_dataset
 from evopose.genotype import neighbours
 from evopose.models.evopose2d import build_evopose2d
-from evopose.models.modelfile import InputSpec, load_model
+from evopose.models.inputs import InputSpec
+from evopose.models.modelfile import load_model
 from evopose.search.child import inherit, measure
 from evopose.search.folder import read_config
 from evopose.search.network import run_file

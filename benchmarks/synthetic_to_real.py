@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from evopose.data.layouts import Splits, open_dataset
 from evopose.models import build_model
 from evopose.models.evopose2d import EvoPose2D
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from evopose.recipes import TRAIN_RECIPES
 from evopose.search.config import NetworkOptions
 from evopose.training.compute import Compute, make_fabric, resolve_compute

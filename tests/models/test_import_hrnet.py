@@ -9,7 +9,7 @@ from evopose.models.hrnet import HRNet, HRNetConfig
 from evopose.models.importers import hrnet, simple_baseline
 from evopose.models.importers.contract import Importer, ImportOptions
 from evopose.models.importers.hrnet import HRNET, HRNET_IMAGENET, HRNET_MMPOSE
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from models.golden_weights import (
     TOLERANCE,
     difference,

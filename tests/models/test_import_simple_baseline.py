@@ -12,7 +12,7 @@ from evopose.models.importers.simple_baseline import (
     SIMPLE_BASELINE,
     SIMPLE_BASELINE_MMPOSE,
 )
-from evopose.models.modelfile import IMAGENET_MEAN, IMAGENET_STD
+from evopose.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 from models.golden_weights import (
     TOLERANCE,
     difference,

@@ -16,13 +16,12 @@ from evopose.genotype import Genotype
 from evopose.models import modelfile
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.evopose2d_plan import EvoPose2DConfig
+from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.modelfile import (
-    CodecSpec,
-    InputSpec,
     ModelCard,
-    evopose2d_card,
     load_model,
     model_bytes,
+    model_card,
     read_card,
     save_model,
 )
@@ -52,7 +51,7 @@ def net() -> EvoPose2D:
 
 @pytest.fixture
 def card(net) -> ModelCard:
-    return evopose2d_card(
+    return model_card(
         net,
         skeleton=SKELETON,
         codec=CodecSpec(name="gaussian", params={"sigma": 1.5, "activation": "softmax"}),
@@ -261,7 +260,7 @@ def test_a_skeleton_of_another_size_does_not_fit_the_weights(path, net) -> None:
     with pytest.raises(ModelError, match=r"final_conv.bias is \(3,\), expected \(2,\)"):
         load_model(path)
     with pytest.raises(ModelError, match="gives 3 heatmaps, the skeleton names 2 keypoints"):
-        evopose2d_card(net, skeleton=pair, codec=CodecSpec())
+        model_card(net, skeleton=pair, codec=CodecSpec())
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(path, net, card, monkeypatch) -> None:
@@ -297,7 +296,7 @@ def test_a_wide_genotype_comes_back_as_the_same_network(tmp_path) -> None:
         input_size="64x48",
     )
     net = random_network(config, seed=0)
-    card = evopose2d_card(net, skeleton=SKELETON, codec=CodecSpec())
+    card = model_card(net, skeleton=SKELETON, codec=CodecSpec())
     loaded, found = load_model(save_model(tmp_path / "wide.safetensors", net, card))
     assert loaded.config == config
     assert found.input_hw == (64, 48)
@@ -310,7 +309,7 @@ def test_options_of_later_versions_are_written_where_they_matter(tmp_path) -> No
     """So files without them, old and new, are the same."""
     config = replace(CONFIG, activation="relu", se_ratio=0.5)
     net = random_network(config, seed=0)
-    card = evopose2d_card(net, skeleton=SKELETON, codec=CodecSpec())
+    card = model_card(net, skeleton=SKELETON, codec=CodecSpec())
     later = {"expand_ratio", "se_ratio", "activation", "head_activation"}
     assert later & card.config.keys() == {"activation", "se_ratio"}
     assert load_model(save_model(tmp_path / "a.safetensors", net, card)).net.config == config

@@ -7,7 +7,8 @@ import pytest
 
 from evopose.errors import ConfigError, ModelError
 from evopose.genotype import GENOTYPES, SPACES
-from evopose.models.modelfile import CodecSpec, evopose2d_card, save_model
+from evopose.models.inputs import CodecSpec
+from evopose.models.modelfile import model_card, save_model
 from evopose.recipes import SEARCH_RECIPES
 from evopose.search.overrides import override, parse_size
 from evopose.skeleton import Skeleton
@@ -135,7 +136,7 @@ def model_file(tmp_path):
             scaling_reference=None,
         )
     )
-    card = evopose2d_card(net, skeleton=Skeleton(keypoints=("a", "b", "c")), codec=CodecSpec())
+    card = model_card(net, skeleton=Skeleton(keypoints=("a", "b", "c")), codec=CodecSpec())
     return save_model(tmp_path / "parent.safetensors", net, card)
 
 

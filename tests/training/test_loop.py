@@ -51,7 +51,7 @@ def gradients_by_hand(toy, config) -> dict[str, Tensor]:
     """Return the gradients of the mean loss over the whole batch at once."""
     net, batch, made = Plain(), first_batch(toy, config), encoder(config)
     output = net(normalise(batch.images, torch.device("cpu"), made.input))
-    target = torch.from_numpy(made.encode(batch.keypoints, batch.visible))
+    target = torch.from_numpy(made.codec.encode(batch.keypoints, batch.visible))
     visible = torch.from_numpy(batch.visible)
     if config.loss == "mse":
         mean = ((output - target).square() * visible[..., None, None]).mean()
@@ -72,7 +72,7 @@ def uneven(toy):
     return replace(toy, train=replace(toy.train, cache=cache))
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["mse", "softmax"])
 @pytest.mark.parametrize("accumulate", [1, 2, 3, 10, 64])
 def test_gradients_are_those_of_the_whole_batch_in_however_many_parts(
     uneven, loss, accumulate
@@ -86,7 +86,7 @@ def test_gradients_are_those_of_the_whole_batch_in_however_many_parts(
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-6 * largest)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["mse", "softmax"])
 def test_the_reported_loss_is_the_mean_over_the_epoch(uneven, loss) -> None:
     results = [
         uneven.fit(Plain(), plain_config(loss=loss, accumulate=parts, learning_rate=1e-12))
@@ -197,13 +197,13 @@ def test_training_stops_after_so_many_epochs_without_a_better_one(
 def spoil(monkeypatch, loss: str, at_call: int, how) -> None:
     genuine, calls = LOSSES[loss], iter(range(1, 1000))
 
-    def spoilt(output, target, visible):
-        total, count = genuine(output, target, visible)
-        if output.requires_grad and next(calls) == at_call:
+    def spoilt(outputs, target, visibility):
+        total = genuine.value(outputs, target, visibility)
+        if outputs[-1].requires_grad and next(calls) == at_call:
             total = how(total)
-        return total, count
+        return total
 
-    monkeypatch.setitem(LOSSES, loss, spoilt)
+    monkeypatch.setitem(LOSSES, loss, replace(genuine, value=spoilt))
 
 
 FAULTS = {

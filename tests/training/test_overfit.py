@@ -10,7 +10,7 @@ from evopose.data.loader import batches
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from evopose.training.batch_norm import reestimate_batch_norm
 from evopose.training.compute import make_fabric
 from evopose.training.config import TrainConfig

@@ -8,7 +8,8 @@ import pytest
 from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import RunError
 from evopose.models.evopose2d import build_evopose2d
-from evopose.models.modelfile import InputSpec, load_model
+from evopose.models.inputs import InputSpec
+from evopose.models.modelfile import load_model
 from evopose.training.compute import make_fabric
 from evopose.training.session import Trained, cut_crops, make_encoder, train_network
 from evopose.training.validate import validate

@@ -34,7 +34,7 @@ def crops(data: TrainData) -> np.ndarray:
     return data.cache.images[data.indices][:, top : top + 32, left : left + 32]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", ["mse", "softmax"])
 def test_loss_over_all_persons_at_once(toy, loss) -> None:
     net, found = run(toy.val, loss)
     pixels = ((crops(toy.val) / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
@@ -44,7 +44,7 @@ def test_loss_over_all_persons_at_once(toy, loss) -> None:
     offset = np.array(toy.val.cache.spec.offset_hw[::-1])
     xy, visible = toy.val.cache.keypoints[..., :2] - offset, toy.val.cache.keypoints[..., 2] > 0
     visible &= ((xy >= 0) & (xy < 32)).all(-1)
-    target = torch.from_numpy(made.encode(xy, visible))
+    target = torch.from_numpy(made.codec.encode(xy, visible))
     total, count = LOSSES[loss](output, target, torch.from_numpy(visible))
     assert found.loss == pytest.approx(float(total / count), rel=1e-4)
     for batch_size in (1, 5):

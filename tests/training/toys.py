@@ -17,7 +17,7 @@ from evopose.data.layouts import open_dataset
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from evopose.training.compute import Compute
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit

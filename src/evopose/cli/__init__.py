@@ -50,6 +50,7 @@ def main() -> None:
         data_import,
         evolve,
         inspect,
+        models,
         space,
         train,
         watch,

@@ -1,7 +1,6 @@
 """`evopose status`, `report` and `models`: what there is."""
 
 import shlex
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -62,36 +61,3 @@ def report(run: Path = RUN, as_json: bool = JSON, verbose: bool = VERBOSE) -> No
         print_json({"report": str(page), "val_mean_oks": view and view.mean_oks})
     else:
         say(console(as_json), f"wrote {page}", exact=True)
-
-
-@app.command()
-def models(as_json: bool = JSON, verbose: bool = VERBOSE) -> None:
-    """List the networks that can be built, with parameters and multiply-adds."""
-    from evopose.models import MODELS
-    from evopose.models.evopose2d_plan import EvoPose2DConfig, plan_complexity
-    from evopose.report.text import count
-
-    sizes = {
-        name: plan_complexity(EvoPose2DConfig(genotype=entry.genotype, input_hw=entry.input_hw))
-        for name, entry in MODELS.items()
-        if entry.genotype is not None
-    }
-    if as_json:
-        found = [
-            {"name": name, "summary": entry.summary, "input_hw": entry.input_hw}
-            | (asdict(sizes[name]) if name in sizes else {})
-            for name, entry in MODELS.items()
-        ]
-        print_json({"models": found})
-        return
-    rows = [
-        {
-            "name": name,
-            "input": f"{entry.input_hw[0]}x{entry.input_hw[1]}",
-            "parameters": count(sizes[name].num_parameters) if name in sizes else "",
-            "multiply-adds": count(sizes[name].num_macs) if name in sizes else "",
-            "what": entry.summary,
-        }
-        for name, entry in MODELS.items()
-    ]
-    console(as_json).print(table(rows, left=("name", "what")))

@@ -45,7 +45,11 @@ _NETWORK, _TRAINING, _MACHINE = "Network", "Training", "Data, machine and folder
 def train(
     model: str = MODEL,
     data: str = DATA,
-    recipe: str = typer.Option("small", help="small (a laptop's) or paper."),
+    recipe: str = typer.Option(
+        "own",
+        help="own: that of the network's authors, small for a file or a run. common: the same for "
+        "any network. Or small (a laptop's), paper, or another network's.",
+    ),
     resume: bool = typer.Option(False, "--resume", help="Go on with the training in --out."),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
@@ -57,7 +61,7 @@ def train(
     epochs: int = option("Epochs.", _TRAINING),
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
-    loss: str = option("mse or softmax.", _TRAINING),
+    loss: str = option("mse, softmax, or that of a network.", _TRAINING),
     accumulate: int = option("Parts to cut each batch into, to save memory.", _TRAINING),
     patience: int = option(
         "Stop after so many epochs without a better validation loss.", _TRAINING
@@ -94,6 +98,7 @@ def train(
         require_tensorboard()
     screen = console(as_json)
     on_data = DataDisplay(screen)
+    recipe = _recipe(model, recipe)
     config = _config(
         recipe,
         epochs=epochs,
@@ -114,7 +119,7 @@ def train(
         only=("train", "val"),
         on_progress=on_data,
     )  # fmt: skip
-    net, origin = load_or_build(
+    net, card, origin = load_or_build(
         model,
         splits.train.skeleton,
         genotype=genotype,
@@ -122,7 +127,10 @@ def train(
         fresh=fresh,
         seed=seed,
     )
+    if card is not None:  # what the weights have learned to see
+        config = replace(config, input=card.input)
     say(screen, f"device: {compute.describe()}")
+    say(screen, f"recipe: {recipe}, {config.epochs} epochs of batches of {config.batch_size}")
     say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
     say(
         screen,
@@ -174,6 +182,17 @@ def _again(folder: Path) -> str:
     named = any(word.partition("=")[0] == "--out" for word in given)
     more = [*([] if named else ["--out", str(folder)]), *({"--resume"} - set(given))]
     return shlex.join(["evopose", *given, *more])
+
+
+def _recipe(model: str, recipe: str) -> str:
+    """Return the recipe that `own` means for a model."""
+    from evopose.models import MODELS, split_name
+    from evopose.recipes.train import OWN
+    from evopose.search.network import find_model_file
+
+    if recipe != OWN:
+        return recipe
+    return MODELS[split_name(model)[0]].recipe if find_model_file(model) is None else "small"
 
 
 def _config(recipe: str, **options: Any) -> "TrainConfig":

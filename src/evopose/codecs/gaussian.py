@@ -28,6 +28,8 @@ class GaussianCodec:
     round_centre: bool = True
     """Centre on the nearest heatmap pixel, as the official code does. Rounding costs up to half a
     heatmap pixel, which is much at low resolution; False centres on the keypoint itself."""
+    truncate: float | None = None
+    """Standard deviations from the centre, on either axis, beyond which the target is zero."""
     activation: str = "none"
     """What the network's output is: heatmaps (`none`), or logits over all pixels (`softmax`)."""
 
@@ -40,6 +42,8 @@ class GaussianCodec:
             raise ConfigError(f"activation must be none or softmax, got {self.activation!r}")
         if self.sigma is None:
             object.__setattr__(self, "sigma", 2 * self.heatmap_hw[0] / 64)
+        if self.truncate is not None and self.truncate <= 0:
+            raise ConfigError(f"truncate must be positive, or None, got {self.truncate}")
         if not (self.sigma and self.sigma > 0 and self.peak > 0):
             raise ConfigError(
                 f"expected a positive sigma and peak, got sigma {self.sigma}, peak {self.peak}"
@@ -101,4 +105,7 @@ class GaussianCodec:
         """Return (B, K, length): the Gaussian of each centre along one axis, peak 1."""
         assert self.sigma is not None  # set at construction
         away: NDArray[np.float64] = np.arange(length) - centre[..., None]
-        return np.exp(-((away / self.sigma) ** 2) / 2)
+        bell: NDArray[np.float64] = np.exp(-((away / self.sigma) ** 2) / 2)
+        if self.truncate is not None:
+            bell[np.abs(away) > self.truncate * self.sigma] = 0
+        return bell

@@ -34,10 +34,19 @@ class Batch:
     """(B, H, W, 3) RGB."""
     keypoints: NDArray[np.float32]
     """(B, K, 2) in pixels of the crop."""
-    visible: NDArray[np.bool_]
-    """(B, K): labelled, and inside the crop."""
+    visibility: NDArray[np.uint8]
+    """(B, K): COCO's 0, 1 (hidden) or 2 (seen); 0 outside the crop."""
     index: NDArray[np.int64]
     """(B,) places in the cache."""
+    affines: NDArray[np.float64]
+    """(B, 2, 3) from pixels of the stored crop to pixels of this one."""
+    flip: NDArray[np.bool_]
+    """(B,) whether left and right are exchanged."""
+
+    @property
+    def visible(self) -> NDArray[np.bool_]:
+        """(B, K): labelled, and inside the crop."""
+        return self.visibility > 0
 
     def __len__(self) -> int:
         return len(self.index)
@@ -106,13 +115,13 @@ def _make(
     cache: CropCache, augmentation: Augmentation, draws: Draws, rows: NDArray[np.int64]
 ) -> Batch:
     input_hw, stored_hw = cache.spec.input_hw, cache.spec.stored_hw
-    xy, labelled = cache.keypoints[rows, :, :2], cache.keypoints[rows, :, 2] > 0
-    labelled &= _inside(xy, stored_hw)
+    xy, visibility = cache.keypoints[rows, :, :2], cache.keypoints[rows, :, 2].astype(np.uint8)
+    visibility[~_inside(xy, stored_hw)] = 0
     flip = draws.flip[rows]
     if flip.any() and cache.skeleton.flip_pairs is None:
         _say_once("left-right pairs of the keypoints are unknown: nothing is flipped")
         flip[:] = False
-    centre, scale = _frames(cache, augmentation, draws, rows, xy, labelled)
+    centre, scale = _frames(cache, augmentation, draws, rows, xy, visibility > 0)
     scale *= draws.scale[rows]
     turn = draws.rotation_deg[rows]
     affines = crop_affines(centre, scale, turn, flip, input_hw=input_hw)
@@ -125,12 +134,15 @@ def _make(
     xy = np.einsum("bij,bkj->bki", affines[:, :, :2], xy) + affines[:, None, :, 2]
     if flip.any():
         swap = cache.skeleton.flip_index
-        xy[flip], labelled[flip] = xy[flip][:, swap], labelled[flip][:, swap]
+        xy[flip], visibility[flip] = xy[flip][:, swap], visibility[flip][:, swap]
+    visibility[~_inside(xy, input_hw)] = 0
     return Batch(
         images=images,
         keypoints=xy.astype(np.float32),
-        visible=labelled & _inside(xy, input_hw),
+        visibility=visibility,
         index=np.asarray(rows),
+        affines=affines,
+        flip=flip,
     )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from evopose.models.evopose2d_plan import BlockPlan, EvoPose2DConfig, heatmap_hw, plan
 from evopose.models.layers import ACTIVATIONS, DepthwiseConv2d, StochasticDepth, batch_norm
+from evopose.models.network import PoseNetwork
 
 KERNEL_ROTATION = 180
 """Degrees by which the module's kernels are turned against the official ones."""
@@ -21,7 +22,7 @@ TRUNCATED_STDDEV = 0.87962566
 """Standard deviation of a unit normal cut at two sigma."""
 
 
-class EvoPose2D(nn.Module):
+class EvoPose2D(PoseNetwork):
     """The network of one genotype.
 
     `forward` takes upright images (N, 3, H, W), RGB, normalised by ImageNet's mean and standard

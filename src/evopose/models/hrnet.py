@@ -13,6 +13,7 @@ from torch.nn import functional
 from evopose.errors import ConfigError
 from evopose.models.checks import check_outline
 from evopose.models.layers import draw_normal
+from evopose.models.network import PoseNetwork
 from evopose.models.resnet import resnet_layer
 
 STEM_CHANNELS = 64
@@ -41,7 +42,7 @@ class HRNetConfig:
             raise ConfigError(f"width must be at least 1, got {self.width}")
 
 
-class HRNet(nn.Module):
+class HRNet(PoseNetwork):
     """The network of one configuration; names in the state dict are the authors'.
 
     `forward` takes images (N, 3, H, W), H and W multiples of 32, and returns heatmaps

@@ -18,33 +18,13 @@ from torch import nn
 
 from evopose.errors import EvoposeError, ModelError
 from evopose.genotype import Genotype
-from evopose.models.evopose2d import KERNEL_ROTATION, EvoPose2D, build_evopose2d
-from evopose.models.evopose2d_plan import EvoPose2DConfig
+from evopose.models.architectures import build_network, network_options
+from evopose.models.evopose2d import KERNEL_ROTATION, EvoPose2D
+from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.network import PoseNetwork
 from evopose.skeleton import COCO_PERSON, Skeleton
 
 FORMAT = 1
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputSpec:
-    """How an image becomes the network's input: (pixel * scale - mean) / std, by channel."""
-
-    color: str = "RGB"
-    scale: float = 1 / 255
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    box_padding: float = 1.25
-    """Side of the crop over side of the box, after the box got the input's side ratio."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodecSpec:
-    """The codec that reads the heatmaps: a name in `CODECS` and its parameters."""
-
-    name: str = "gaussian"
-    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +38,7 @@ class ModelCard:
     input_hw: tuple[int, int]
     skeleton: Skeleton
     codec: CodecSpec
-    input: InputSpec = InputSpec()
+    input: InputSpec = field(default_factory=InputSpec)
     provenance: dict[str, Any] = field(default_factory=dict)
     """Where the weights come from: data, recipe, parent, scores, versions. JSON values."""
 
@@ -84,7 +64,6 @@ class ModelCard:
                     f"model format {written}, this version of evopose reads {FORMAT}: install the "
                     "version that wrote it, or a newer one"
                 )
-            spec = value["input"]
             return cls(
                 architecture=value["architecture"],
                 genotype=Genotype.from_value(value["genotype"]) if value["genotype"] else None,
@@ -92,7 +71,7 @@ class ModelCard:
                 input_hw=(int(value["input_hw"][0]), int(value["input_hw"][1])),
                 skeleton=Skeleton.from_json(value["skeleton"]),
                 codec=CodecSpec(**value["codec"]),
-                input=InputSpec(**spec | {k: tuple(spec[k]) for k in ("mean", "std")}),
+                input=InputSpec.from_dict(value["input"]),
                 provenance=dict(value["provenance"]),
             )
         except EvoposeError as error:
@@ -101,42 +80,42 @@ class ModelCard:
             raise ModelError(f"{source}: its description cannot be read: {error!r}") from error
 
 
-_LATER = ("expand_ratio", "se_ratio", "activation", "head_activation")
-"""Options that came after format 1: written where they are not the default, so that what has none
-of them is read by earlier versions, too."""
-
-
 class LoadedModel(NamedTuple):
     """A network with its weights, in evaluation mode, and what its file says of it."""
 
-    net: nn.Module
+    net: PoseNetwork
     card: ModelCard
 
 
-def evopose2d_card(
-    net: EvoPose2D, *, skeleton: Skeleton, codec: CodecSpec, **more: Any
-) -> ModelCard:
-    """Return the card of an EvoPose2D network; `more` are other fields of `ModelCard`."""
-    config = asdict(net.config)
-    for name in ("genotype", "input_hw", "num_keypoints"):
-        del config[name]
-    for name in _LATER:
-        if config[name] == getattr(EvoPose2DConfig, name):
-            del config[name]
+def model_card(net: PoseNetwork, *, skeleton: Skeleton, codec: CodecSpec, **more: Any) -> ModelCard:
+    """Return the card of a network; `more` are other fields of `ModelCard`.
+
+    Raises: ModelError if the skeleton does not name the network's keypoints.
+    """
+    architecture, options = network_options(net)
+    if architecture == "evopose2d":
+        options["kernel_rotation"] = KERNEL_ROTATION
     if len(skeleton) != net.config.num_keypoints:
         raise ModelError(
             f"the network gives {net.config.num_keypoints} heatmaps, the skeleton names "
             f"{len(skeleton)} keypoints"
         )
     return ModelCard(
-        architecture="evopose2d",
-        genotype=net.config.genotype,
-        config=config | {"kernel_rotation": KERNEL_ROTATION},
+        architecture=architecture,
+        genotype=getattr(net.config, "genotype", None),
+        config=options,
         input_hw=net.config.input_hw,
         skeleton=skeleton,
         codec=codec,
         **more,
     )
+
+
+def default_skeleton(num_keypoints: int) -> Skeleton:
+    """Return COCO's person for 17 keypoints, and for another number keypoints without names."""
+    if num_keypoints == len(COCO_PERSON):
+        return COCO_PERSON
+    return Skeleton(keypoints=tuple(f"keypoint_{i}" for i in range(1, num_keypoints + 1)))
 
 
 def model_bytes(net: nn.Module, card: ModelCard, *, dtype: torch.dtype = torch.float32) -> bytes:
@@ -183,10 +162,8 @@ def save_model(
 def _default_card(net: nn.Module) -> ModelCard:
     if not isinstance(net, EvoPose2D):
         raise ModelError(f"give a card with a {type(net).__name__}: what it is, and how it is read")
-    count = net.config.num_keypoints
-    nameless = Skeleton(keypoints=tuple(f"keypoint_{i}" for i in range(1, count + 1)))
-    skeleton = COCO_PERSON if count == len(COCO_PERSON) else nameless
-    return evopose2d_card(net, skeleton=skeleton, codec=CodecSpec())
+    skeleton = default_skeleton(net.config.num_keypoints)
+    return model_card(net, skeleton=skeleton, codec=CodecSpec())
 
 
 def read_card(path: str | Path) -> ModelCard:
@@ -218,12 +195,8 @@ def load_model(path: str | Path) -> LoadedModel:
     Raises: ModelError, naming missing, unexpected or misshapen weights; never loads in part.
     """
     card = read_card(path)
-    if card.architecture not in ARCHITECTURES:
-        raise ModelError(
-            f"{path} holds a {card.architecture!r}; this version builds {', '.join(ARCHITECTURES)}"
-        )
     try:
-        net = ARCHITECTURES[card.architecture](card)
+        net = _build(card)
     except (TypeError, EvoposeError) as error:
         raise ModelError(f"{path} describes a network that cannot be built: {error}") from error
     tensors = safetensors.torch.load_file(path)
@@ -242,21 +215,16 @@ def load_model(path: str | Path) -> LoadedModel:
     return LoadedModel(net.eval(), card)
 
 
-def _build_evopose2d(card: ModelCard) -> nn.Module:
-    config = dict(card.config)
-    if (rotation := config.pop("kernel_rotation", None)) != KERNEL_ROTATION:
-        raise ModelError(f"kernel_rotation must be {KERNEL_ROTATION}, the file says {rotation}")
-    if card.genotype is None:
-        raise ModelError("an EvoPose2D file must hold its genotype")
-    return build_evopose2d(
-        EvoPose2DConfig(
-            genotype=card.genotype,
-            input_hw=card.input_hw,
-            num_keypoints=len(card.skeleton),
-            **config,
-        )
+def _build(card: ModelCard) -> PoseNetwork:
+    options = dict(card.config)
+    if card.architecture == "evopose2d":
+        rotation = options.pop("kernel_rotation", None)
+        if rotation != KERNEL_ROTATION:
+            raise ModelError(f"kernel_rotation must be {KERNEL_ROTATION}, the file says {rotation}")
+    return build_network(
+        card.architecture,
+        input_hw=card.input_hw,
+        num_keypoints=len(card.skeleton),
+        genotype=card.genotype,
+        options=options,
     )
-
-
-ARCHITECTURES = {"evopose2d": _build_evopose2d}
-"""Architecture's name in a model file -> a function from the card to the network."""

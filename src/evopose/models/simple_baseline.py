@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from evopose.errors import ConfigError
 from evopose.models.checks import check_outline
 from evopose.models.layers import draw_normal
+from evopose.models.network import PoseNetwork
 from evopose.models.resnet import RESNET_BLOCKS, RESNET_CHANNELS, ResNet
 
 TRUNK_STRIDE = 32
@@ -40,7 +41,7 @@ class SimpleBaselineConfig:
             )
 
 
-class SimpleBaseline(nn.Module):
+class SimpleBaseline(PoseNetwork):
     """The network of one configuration.
 
     `forward` takes images (N, 3, H, W) and returns heatmaps (N, K, H / 4, W / 4), the sides as

@@ -24,7 +24,8 @@ from evopose.data.loader import batches
 from evopose.evolution.blobs import BlobStore
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
-from evopose.models.modelfile import InputSpec, evopose2d_card, load_model, model_bytes
+from evopose.models.inputs import InputSpec
+from evopose.models.modelfile import load_model, model_bytes, model_card
 from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
@@ -222,7 +223,7 @@ def describe(
         "data": job["data_digest"],
         "versions": job["versions"],
     }
-    return evopose2d_card(net, skeleton=skeleton, codec=codec_spec(training), provenance=provenance)
+    return model_card(net, skeleton=skeleton, codec=codec_spec(training), provenance=provenance)
 
 
 class _Throttled:

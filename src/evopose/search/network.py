@@ -7,9 +7,11 @@ from evopose.evolution.blobs import BlobStore
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models import MODELS, build_model, split_name
-from evopose.models.evopose2d import EvoPose2D, build_evopose2d
+from evopose.models.architectures import like
+from evopose.models.evopose2d import EvoPose2D
 from evopose.models.evopose2d_plan import require_fit
-from evopose.models.modelfile import load_model
+from evopose.models.modelfile import ModelCard, load_model
+from evopose.models.network import PoseNetwork
 from evopose.skeleton import Skeleton
 
 
@@ -21,8 +23,8 @@ def load_or_build(
     input_hw: tuple[int, int] | None = None,
     fresh: bool = False,
     seed: int = 0,
-) -> tuple[EvoPose2D, str]:
-    """Return the network and where it comes from, in words.
+) -> tuple[PoseNetwork, ModelCard | None, str]:
+    """Return the network, the card of the file with its weights, and where it comes from, in words.
 
     `model` is a model file, the folder of a run (its best) or of a training, `RUN:ID`, or a name;
     the size and the genotype may be given for a name only. `fresh` draws the weights of a file
@@ -40,21 +42,20 @@ def load_or_build(
             genotype=Genotype.from_json(genotype) if genotype else None,
             seed=seed,
         )
-        assert isinstance(built, EvoPose2D)
-        require_fit(built.config)
-        return built, f"{model}, random weights"
+        if isinstance(built, EvoPose2D):
+            require_fit(built.config)
+        return built, None, f"{model}, random weights"
     if genotype or input_hw:
         raise ConfigError(f"{model} has its own genotype and input size; give them for names only")
     net, card = load_model(file)
-    assert isinstance(net, EvoPose2D)
     if card.skeleton.keypoints != skeleton.keypoints:
         raise ModelError(
             f"{model} knows the keypoints {', '.join(card.skeleton.keypoints)}; the data has "
             f"{', '.join(skeleton.keypoints)}"
         )
     if fresh:
-        return build_evopose2d(net.config, seed=seed), f"{model}, random weights"
-    return net, f"{model}, with its weights"
+        return like(net, seed=seed), None, f"{model}, random weights"
+    return net, card, f"{model}, with its weights"
 
 
 def find_model_file(model: str) -> Path | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from evopose.data.augment import Augmentation
 from evopose.errors import ConfigError
+from evopose.models.inputs import InputSpec
+from evopose.training.losses import LOSSES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +27,25 @@ class TrainConfig:
     optimizer: str = "adam"
     """`adam` adds the weight decay to the gradient (L2), `adamw` takes it off the weights."""
     weight_decay: float = 2e-5
-    """On kernels of convolutions, depthwise ones excepted; never on biases and batch norms."""
+    """On kernels of convolutions, depthwise ones excepted; see `decay_all`."""
+    decay_all: bool = False
+    """Whether the weight decay is on every parameter, biases and batch norms included."""
+    schedule: str = "cosine"
+    """What follows the warm-up: `cosine` or `linear` to zero, or `step`s at `milestones`."""
+    milestones: tuple[float, ...] = ()
+    """Epochs at whose end a `step` schedule multiplies the rate by `step_factor`."""
+    step_factor: float = 0.1
     loss: str = "mse"
-    """A name in `LOSSES`: `mse` on heatmaps (the paper's), or `softmax` cross-entropy."""
+    """A name in `LOSSES`: `mse` on heatmaps (the paper's), `softmax` cross-entropy, and those of
+    particular networks."""
     sigma: float | None = None
     """Width of the target Gaussians in heatmap pixels; None: 2 * heatmap height / 64."""
+    peak: float = 255.0
+    """Height of the target Gaussians, where the loss is on their values."""
+    truncate: float | None = None
+    """Standard deviations beyond which the target Gaussians are zero; None: never."""
+    input: InputSpec = field(default_factory=InputSpec)
+    """Colour order and normalisation of a network that starts afresh."""
     round_centre: bool = True
     """Whether targets are centred on whole heatmap pixels, as in the official code."""
     ema_decay: float = 0.0
@@ -54,8 +70,14 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "accumulate"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not self.learning_rate > 0:
-            raise ConfigError(f"learning_rate must be positive, got {self.learning_rate}")
+        for name in ("learning_rate", "step_factor", "peak"):
+            if not getattr(self, name) > 0:
+                raise ConfigError(f"{name} must be positive, got {getattr(self, name)}")
+        if bool(self.milestones) != (self.schedule == "step"):
+            raise ConfigError(
+                f"milestones go with the step schedule, and it needs them; got {self.schedule} "
+                f"with {self.milestones}"
+            )
         for name in (
             "weight_decay", "warmup_epochs", "warmup_from", "clip_norm", "checkpoint_seconds"
         ):  # fmt: skip
@@ -67,7 +89,8 @@ class TrainConfig:
             raise ConfigError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
         for name, allowed in (
             ("optimizer", ("adam", "adamw")),
-            ("loss", ("mse", "softmax")),
+            ("schedule", ("cosine", "linear", "step")),
+            ("loss", tuple(LOSSES)),
             ("precision", ("auto", "fp32", "bf16")),
         ):
             if getattr(self, name) not in allowed:
@@ -85,7 +108,12 @@ class TrainConfig:
         unknown = value.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"unknown training options: {', '.join(sorted(unknown))}")
-        return cls(**value | {"augmentation": Augmentation(**value["augmentation"])})
+        made = dict(value) | {"augmentation": Augmentation(**value["augmentation"])}
+        if "input" in value:
+            made["input"] = InputSpec.from_dict(value["input"])
+        if "milestones" in value:
+            made["milestones"] = tuple(value["milestones"])
+        return cls(**made)
 
 
 def scaled_learning_rate(batch_size: int, *, base: float = 2.5e-4, base_batch: int = 32) -> float:

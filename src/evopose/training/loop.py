@@ -27,7 +27,15 @@ from evopose.training.config import TrainConfig
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
 from evopose.training.schedule import learning_rate
-from evopose.training.validate import Encoder, TrainData, Validation, normalise, validate
+from evopose.training.validate import (
+    Encoder,
+    PoseSource,
+    TrainData,
+    Validation,
+    judge,
+    normalise,
+    validate,
+)
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[dict[str, Any]], None]
@@ -80,17 +88,21 @@ def fit(
     compute: Compute,
     encoder: Encoder,
     checkpoint: Path | None = None,
+    poses: PoseSource | None = None,
+    val_poses: PoseSource | None = None,
     on_progress: Progress = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> FitResult:
     """Train `net` in place and return the history.
 
-    Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step.
+    Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step. `poses`
+    and `val_poses` are what a network that refines poses is given beside the images.
 
     Raises: TrainingDiverged if a loss or gradient is not finite, naming step, images and the last
     good checkpoint; RunError for a checkpoint of another configuration or network.
     """
     session = _Session(net, train, val, config, compute, encoder, checkpoint, on_progress)
+    session.poses, session.val_poses = poses, val_poses
     try:
         session.run(should_stop)
     except _Stop:
@@ -106,6 +118,9 @@ def fit(
 
 class _Session:
     """The state of one call of `fit`: what a checkpoint holds, and what it is used with."""
+
+    poses: PoseSource | None = None
+    val_poses: PoseSource | None = None
 
     def __init__(
         self,
@@ -179,7 +194,7 @@ class _Session:
         state = load_checkpoint(self.checkpoint) if self.checkpoint else None
         if state is None:
             return
-        if state["config"] != self.config.to_dict():
+        if TrainConfig.from_dict(state["config"]) != self.config:
             raise RunError(
                 f"the checkpoint {self.checkpoint} belongs to another training configuration; "
                 "delete it to start afresh"
@@ -260,25 +275,20 @@ class _Session:
     def _backward(self, batch: Batch) -> tuple[float, float]:
         """Add up gradients over the parts of the batch; return the loss's sum and divisor."""
         device, part = self.fabric.device, -(-len(batch.images) // self.config.accumulate)
-        loss_of = LOSSES[self.config.loss]
-        visible_all = torch.from_numpy(batch.visible).to(device)
-        whole = float(visible_all.sum()) if self.config.loss == "softmax" else None
-        total = count = 0.0
+        loss = LOSSES[self.config.loss]
+        asked = judge(loss, self.encoder, batch, device, self.poses, self.epoch)
+        divisor = max(float(loss.divisor(asked.target, asked.visibility)), 1.0)
+        total = 0.0
         for start in range(0, len(batch.images), part):
             piece = slice(start, start + part)
             images = normalise(batch.images[piece], device, self.encoder.input)
-            target = self.encoder.encode(batch.keypoints[piece], batch.visible[piece])
-            output = self.wrapped(images)
-            numerator, divisor = loss_of(
-                output.float(), torch.from_numpy(target).to(device), visible_all[piece]
-            )
-            share = whole or float(divisor) * len(batch.images) / len(images)
-            self.fabric.backward(numerator / max(share, 1.0))
+            outputs = asked.outputs(self.wrapped, images, piece)
+            numerator = loss.value(outputs, asked.target[piece], asked.visibility[piece])
+            self.fabric.backward(numerator / divisor)
             total += numerator.item()
-            count += float(divisor)
         if not math.isfinite(total):
             self._diverged(batch, f"loss is {total}")
-        return total, max(count, 1.0)
+        return total, divisor
 
     def _diverged(self, batch: Batch, what: str) -> None:
         names = self.train_data.names(batch.index[:8])
@@ -325,6 +335,7 @@ class _Session:
             loss=self.config.loss,
             batch_size=self.config.batch_size,
             fabric=self.fabric,
+            poses=self.val_poses,
             on_batch=lambda: self.on_progress({"kind": "validation"}),
         )
 

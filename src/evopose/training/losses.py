@@ -1,28 +1,82 @@
-"""Losses on heatmaps. Each returns a sum and what to divide it by, so that parts of a batch add up.
+"""Losses on heatmaps: sums and what to divide them by, so that parts of a batch add up.
 
-`output` and `target` are (N, K, h, w) float32, `visible` (N, K) bool.
+Outputs are a tuple of (N, K, h, w) float32, one a stage that is supervised, the network's answer
+last; visibility is (N, K) in COCO's 0, 1, 2, and 0 outside the crop.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Loss = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+Outputs = tuple[Tensor, ...]
 
 
-def heatmap_mse(output: Tensor, target: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the squared error summed over visible keypoints, and the number of all pixels.
+class Encodes(Protocol):
+    """What a loss needs of a codec."""
+
+    def encode(
+        self, xy_crop: NDArray[np.floating], visible: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Return heatmaps (N, K, h, w) of keypoints (N, K, 2) in crop pixels."""
+
+
+def heatmap_target(
+    codec: Encodes, keypoints: NDArray[np.float32], visibility: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Return heatmaps (N, K, h, w) of keypoints (N, K, 2) in crop pixels."""
+    return codec.encode(keypoints, visibility > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """One line of `LOSSES`."""
+
+    value: Callable[[Outputs, Tensor, Tensor], Tensor]
+    """(outputs, target, visibility) -> the loss summed."""
+    divisor: Callable[[Tensor, Tensor], Tensor]
+    """(target, visibility) -> what to divide the sum by; does not depend on the outputs."""
+    target: Callable[[Any, NDArray[np.float32], NDArray[np.uint8]], NDArray[np.float32]] = (
+        heatmap_target
+    )
+    """(codec, keypoints (N, K, 2) in crop pixels, visibility) -> what the outputs are held
+    against, (N, ...)."""
+    every_stage: bool = False
+    """Whether it judges all stages of the network, or its answer alone."""
+    codec: str = "gaussian"
+    """The codec that makes the targets and reads the heatmaps."""
+    codec_params: dict[str, Any] = field(default_factory=dict)
+    """Parameters of that codec that go with this loss."""
+
+    def __call__(
+        self, outputs: Tensor | Outputs, target: Tensor, visibility: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the sum and the divisor."""
+        stages = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return self.value(stages, target, visibility), self.divisor(target, visibility)
+
+
+def heatmap_mse(outputs: Outputs, target: Tensor, visibility: Tensor) -> Tensor:
+    """Return the squared error summed over visible keypoints.
 
     Invisible keypoints add nothing to the sum and count in the divisor, as in the official loss.
     """
-    error = (output - target).square().sum((2, 3)) * visible
-    return error.sum(), output.new_tensor(float(output.numel()))
+    error = (outputs[-1] - target).square().sum((2, 3))
+    return (error * (visibility > 0)).sum()
 
 
-def softmax_divergence(output: Tensor, target: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+def all_pixels(target: Tensor, visibility: Tensor) -> Tensor:
+    """Return the number of pixels of all heatmaps."""
+    return target.new_tensor(float(target.numel()))
+
+
+def softmax_divergence(outputs: Outputs, target: Tensor, visibility: Tensor) -> Tensor:
     """Return the divergence from target to softmax(output) over all pixels, summed over visible
-    keypoints, and the number of visible keypoints.
+    keypoints.
 
     The target is normalised to sum to one. This is the spatial cross-entropy less the target's own
     entropy: the same gradient, but 0 for a perfect answer at any heatmap size, so that losses of
@@ -31,10 +85,22 @@ def softmax_divergence(output: Tensor, target: Tensor, visible: Tensor) -> tuple
     truth = target.flatten(2)
     truth = truth / truth.sum(-1, keepdim=True).clamp_min(1e-12)
     divergence = functional.kl_div(
-        functional.log_softmax(output.flatten(2), -1), truth, reduction="none"
+        functional.log_softmax(outputs[-1].flatten(2), -1), truth, reduction="none"
     ).sum(-1)
-    return (divergence * visible).sum(), visible.sum().float()
+    return (divergence * (visibility > 0)).sum()
 
 
-LOSSES: dict[str, Loss] = {"mse": heatmap_mse, "softmax": softmax_divergence}
+def visible_keypoints(target: Tensor, visibility: Tensor) -> Tensor:
+    """Return the number of visible keypoints."""
+    return (visibility > 0).sum().float()
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": Loss(value=heatmap_mse, divisor=all_pixels),
+    "softmax": Loss(
+        value=softmax_divergence,
+        divisor=visible_keypoints,
+        codec_params={"activation": "softmax"},
+    ),
+}
 """Name in `TrainConfig.loss` -> loss."""

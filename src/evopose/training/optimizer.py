@@ -8,7 +8,8 @@ from evopose.training.config import TrainConfig
 
 
 def make_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Return the optimizer, with weight decay on kernels of convolutions, depthwise ones excepted.
+    """Return the optimizer, with weight decay on kernels of convolutions, depthwise ones excepted;
+    on every parameter if the configuration says so.
 
     Keras' L2 of 1e-5 on the loss is a weight decay of 2e-5 in torch's Adam.
 
@@ -20,7 +21,7 @@ def make_optimizer(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
         for name, parameter in module.named_parameters(recurse=False):
             kernel = name == "weight" and isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
             fits = kernel and not isinstance(module, DepthwiseConv2d)
-            (decayed if fits else others).append(parameter)
+            (decayed if fits or config.decay_all else others).append(parameter)
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
         {"params": others, "weight_decay": 0.0},

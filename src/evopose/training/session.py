@@ -15,14 +15,19 @@ from evopose.data.cutting import build_crops
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
 from evopose.errors import RunError
-from evopose.models.evopose2d import EvoPose2D
-from evopose.models.modelfile import CodecSpec, InputSpec, evopose2d_card, save_model
+from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.modelfile import model_card, save_model
+from evopose.models.network import PoseNetwork
 from evopose.structures import PoseDataset
 from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
-from evopose.training.validate import Encoder, TrainData
+from evopose.training.losses import LOSSES
+from evopose.training.validate import Encoder, PoseSource, TrainData
+
+MARGIN = 1.4
+"""Side of a stored crop over the network's: room to turn and to zoom out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +41,25 @@ class Trained:
 
 def codec_spec(training: TrainConfig) -> CodecSpec:
     """Return the codec that a network trained this way is read with."""
-    return CodecSpec(
-        name="gaussian",
-        params={
+    loss = LOSSES[training.loss]
+    params: dict[str, Any] = {}
+    if loss.codec == "gaussian":
+        params = {
             "sigma": training.sigma,
             "round_centre": training.round_centre,
-            "activation": "softmax" if training.loss == "softmax" else "none",
-        },
-    )
+            "activation": "none",
+            "peak": training.peak,
+            "truncate": training.truncate,
+        }
+        params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
+    return CodecSpec(name=loss.codec, params=params | loss.codec_params)
 
 
-def make_encoder(net: EvoPose2D, codec: CodecSpec, input_spec: InputSpec) -> Encoder:
+_LATER = {"peak": 255.0, "truncate": None}
+"""Parameters that came after the first model files, with their values there."""
+
+
+def make_encoder(net: PoseNetwork, codec: CodecSpec, input_spec: InputSpec) -> Encoder:
     """Return what stands between pixels and coordinates for this network."""
     made = make_codec(
         codec.name, input_hw=net.config.input_hw, heatmap_hw=net.heatmap_hw, **codec.params
@@ -59,16 +72,17 @@ def cut_crops(
     input_hw: tuple[int, int],
     *,
     margin: float,
+    padding: float = 1.25,
     on_progress: Progress | None = None,
 ) -> TrainData:
     """Return the dataset's persons as crops, from the cache if they were cut before."""
-    spec = CropSpec(input_hw=input_hw, margin=margin)
+    spec = CropSpec(input_hw=input_hw, margin=margin, padding=padding)
     cache = build_crops(dataset, spec, on_progress=on_progress)
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 
 def train_network(
-    net: EvoPose2D,
+    net: PoseNetwork,
     data: Splits,
     training: TrainConfig,
     out: Path,
@@ -76,6 +90,7 @@ def train_network(
     compute: Compute,
     provenance: dict[str, Any],
     resume: bool = False,
+    poses_of: Callable[[TrainData], PoseSource] | None = None,
     on_data: Progress | None = None,
     on_progress: Callable[[dict[str, Any]], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -83,7 +98,8 @@ def train_network(
     """Train `net` on the data's train split, with its val split to stop early and to choose.
 
     Writes `checkpoint.pt`, `history.jsonl`, `config.json` and at the end `model.safetensors` in
-    the folder `out`.
+    the folder `out`. `poses_of` gives a network that refines poses those to refine, for the
+    persons of either split.
 
     Raises: RunError where `out` holds a training already and `resume` is not set, or one with
     other options, network or data.
@@ -94,9 +110,17 @@ def train_network(
             f"{out} holds a training already: go on with --resume, or choose another --out"
         )
     prepare(compute)
-    margin = 1.4
-    train = cut_crops(data.train, net.config.input_hw, margin=margin, on_progress=on_data)
-    val = cut_crops(data.val, net.config.input_hw, margin=margin, on_progress=on_data)
+    train, val = (
+        cut_crops(
+            part,
+            net.config.input_hw,
+            margin=MARGIN,
+            padding=training.input.box_padding,
+            on_progress=on_data,
+        )
+        for part in (data.train, data.val)
+    )
+    poses, val_poses = (poses_of and poses_of(part) for part in (train, val))
     described = training.to_dict() | {
         "network": asdict(net.config),
         "skeleton": data.train.skeleton.to_json(),
@@ -117,8 +141,10 @@ def train_network(
         val,
         training,
         compute=compute,
-        encoder=make_encoder(net, codec, InputSpec()),
+        encoder=make_encoder(net, codec, training.input),
         checkpoint=checkpoint,
+        poses=poses,
+        val_poses=val_poses,
         on_progress=note,
         should_stop=should_stop,
     )
@@ -129,7 +155,13 @@ def train_network(
             "data": data.digest,
             "best": asdict(outcome.best),
         }
-        card = evopose2d_card(net, skeleton=data.train.skeleton, codec=codec, provenance=provenance)
+        card = model_card(
+            net,
+            skeleton=data.train.skeleton,
+            codec=codec,
+            input=training.input,
+            provenance=provenance,
+        )
         save_model(model, net, card)
     return Trained(model=model, outcome=outcome)
 
@@ -138,7 +170,8 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
     """Write what determines a training; raise RunError if one that goes on has another."""
     text = json.dumps(described, indent=1)
     if goes_on and path.exists():
-        before = json.loads(path.read_text())
+        before = TrainConfig(epochs=1).to_dict() | json.loads(path.read_text())
+        before = json.loads(json.dumps(before))  # options that an older version did not write
         if others := [
             name for name, value in json.loads(text).items() if value != before.get(name)
         ]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from evopose.codecs import Codec
 from evopose.data.augment import Augmentation
 from evopose.data.crops import CropCache
-from evopose.data.loader import batches
+from evopose.data.loader import Batch, batches
 from evopose.metrics.oks import oks
-from evopose.models.modelfile import InputSpec
-from evopose.training.losses import LOSSES
+from evopose.models.inputs import InputSpec
+from evopose.training.losses import LOSSES, Loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,51 @@ class Encoder:
     input: InputSpec
     codec: Codec
 
-    def encode(
-        self, keypoints: NDArray[np.float32], visible: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        """Return target heatmaps (N, K, h, w) of keypoints (N, K, 2) in crop pixels."""
-        return self.codec.encode(keypoints, visible)
+
+class PoseSource(Protocol):
+    """Where a network that refines poses gets those that it shall refine."""
+
+    def poses(self, batch: Batch, epoch: int) -> NDArray[np.float32]:
+        """Return (N, K, 3): x, y in pixels of the batch's crops, and whether given (above 0)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a loss holds a batch's outputs against, and what the network gets beside images."""
+
+    target: Tensor
+    visibility: Tensor
+    """(N, K)."""
+    poses: Tensor | None
+    every_stage: bool
+
+    def outputs(
+        self, net: Callable[..., Any], images: Tensor, piece: slice = slice(None)
+    ) -> tuple[Tensor, ...]:
+        """Return the network's heatmaps (n, K, h, w) of a piece of the batch, in float32."""
+        poses = () if self.poses is None else (self.poses[piece],)
+        if not self.every_stage:
+            return (net(images, *poses).float(),)
+        return tuple(stage.float() for stage in net(images, *poses, every_stage=True))
+
+
+def judge(
+    loss: Loss,
+    encoder: Encoder,
+    batch: Batch,
+    device: torch.device,
+    poses: PoseSource | None = None,
+    epoch: int = 0,
+) -> Judged:
+    """Return what `loss` needs of `batch`, on the device."""
+    target = loss.target(encoder.codec, batch.keypoints, batch.visibility)
+    given = None if poses is None else torch.from_numpy(poses.poses(batch, epoch)).to(device)
+    return Judged(
+        target=torch.from_numpy(target).to(device),
+        visibility=torch.from_numpy(batch.visibility).to(device),
+        poses=given,
+        every_stage=loss.every_stage,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +105,10 @@ class Validation:
 
 
 def normalise(images: NDArray[np.uint8], device: torch.device, spec: InputSpec) -> Tensor:
-    """Return images (N, H, W, 3) uint8 as the network's input (N, 3, H, W), channels last."""
+    """Return RGB images (N, H, W, 3) uint8 as the network's input (N, 3, H, W), channels last."""
     x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
+    if spec.color == "BGR":
+        x = x.flip(1)
     mean = torch.tensor(spec.mean, device=device).view(3, 1, 1)
     std = torch.tensor(spec.std, device=device).view(3, 1, 1)
     return x.float().mul_(spec.scale / std).sub_(mean / std)
@@ -81,6 +123,7 @@ def validate(
     loss: str,
     batch_size: int,
     fabric: Any,
+    poses: PoseSource | None = None,
     on_batch: Callable[[], None] = lambda: None,
 ) -> Validation:
     """Return loss, OKS and predictions of `net` on the crops as they are, without augmentation.
@@ -101,15 +144,13 @@ def validate(
         epoch=0,
         shuffle=False,
     ):
+        asked = judge(LOSSES[loss], encoder, batch, fabric.device, poses)
         with fabric.autocast():
-            output = net(normalise(batch.images, fabric.device, encoder.input))
-        output = output.float()
-        target = torch.from_numpy(encoder.encode(batch.keypoints, batch.visible))
-        visible = torch.from_numpy(batch.visible).to(output.device)
-        numerator, divisor = LOSSES[loss](output, target.to(output.device), visible)
+            outputs = asked.outputs(net, normalise(batch.images, fabric.device, encoder.input))
+        numerator, divisor = LOSSES[loss](outputs, asked.target, asked.visibility)
         total += numerator.item()
         count += divisor.item()
-        found.append(encoder.codec.decode(output.cpu().numpy()))
+        found.append(encoder.codec.decode(outputs[-1].cpu().numpy()))
         on_batch()
     net.train(was_training)
     xy_crop = np.concatenate([xy for xy, _ in found])

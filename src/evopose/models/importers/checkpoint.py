@@ -11,7 +11,7 @@ from evopose.errors import ModelError
 from evopose.models.hrnet import LARGEST_STRIDE, HRNet
 from evopose.models.importers.contract import Arrays, Imported, ImportOptions, load_strictly
 from evopose.models.importers.report import ImportReport
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.simple_baseline import SimpleBaseline
 
 Network = SimpleBaseline | HRNet

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from evopose.errors import ModelError
 from evopose.models.importers.report import ImportReport
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 
 Arrays = Mapping[str, Tensor]
 """A checkpoint's arrays by the file's own names."""

@@ -17,7 +17,7 @@ from evopose.models.importers.checkpoint import (
     unwrapped,
 )
 from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from evopose.models.resnet import RESNET_BLOCKS
 from evopose.models.simple_baseline import (
     SimpleBaseline,
