@@ -219,12 +219,15 @@ def test_a_description_with_a_part_missing_is_told(path, key) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.update(architecture="hrnet"), "holds a 'hrnet'; this version builds evopose2"),
+        (
+            lambda v: v.update(architecture="vitpose"),
+            "no architecture is called 'vitpose'; this version builds evopose2",
+        ),
         (lambda v: v["config"].update(kernel_rotation=0), "must be 180, the file says 0"),
         (lambda v: v["config"].pop("kernel_rotation"), "must be 180, the file says None"),
-        (lambda v: v["config"].update(depth=9), "cannot be built: .*'depth'"),
+        (lambda v: v["config"].update(depth=9), "evopose2d has no option depth"),
         (lambda v: v["config"].update(head_kernel=1), "cannot be built: .*head_kernel"),
-        (lambda v: v.update(genotype=None), "must hold its genotype"),
+        (lambda v: v.update(genotype=None), "an EvoPose2D needs a genotype"),
     ],
 )
 def test_a_network_that_cannot_be_built_is_told(path, change, message) -> None:

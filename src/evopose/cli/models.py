@@ -58,7 +58,8 @@ def _rows() -> list[_Row]:
     rows = []
     for name, entry in MODELS.items():
         of_paper = [one for one in PUBLISHED if one.model == name]
-        for published in of_paper or [None]:
+        rows_of: list[Published | None] = [*of_paper] or [None]
+        for published in rows_of:
             size = published.input_hw if published else entry.input_hw
             counts = _counts(name, size)
             rows.append(

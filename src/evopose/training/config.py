@@ -1,5 +1,6 @@
 """How a network is trained: one frozen configuration, checked when it is made."""
 
+import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -100,7 +101,8 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
-        return asdict(self)
+        value: dict[str, Any] = json.loads(json.dumps(asdict(self)))  # tuples become lists
+        return value
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> "TrainConfig":

@@ -170,8 +170,8 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
     """Write what determines a training; raise RunError if one that goes on has another."""
     text = json.dumps(described, indent=1)
     if goes_on and path.exists():
-        before = TrainConfig(epochs=1).to_dict() | json.loads(path.read_text())
-        before = json.loads(json.dumps(before))  # options that an older version did not write
+        written = json.loads(path.read_text())
+        before = TrainConfig(epochs=1).to_dict() | written  # an older version wrote fewer options
         if others := [
             name for name, value in json.loads(text).items() if value != before.get(name)
         ]:
