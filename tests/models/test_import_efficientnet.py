@@ -1,13 +1,9 @@
 """EfficientNet's trunks: every stage's output as torchvision, timm and Keras computed it."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
 
-from evopose.errors import ModelError
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.importers.contract import Imported, Importer, ImportOptions
 from evopose.models.importers.efficientnet import (
@@ -16,7 +12,7 @@ from evopose.models.importers.efficientnet import (
     EFFICIENTNET_TIMM_TF,
     EFFICIENTNET_TORCHVISION,
 )
-from evopose.models.modelfile import IMAGENET_MEAN, IMAGENET_STD
+from evopose.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 from models.golden_weights import (
     TOLERANCE,
     difference,

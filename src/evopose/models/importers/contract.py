@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from evopose.errors import ModelError
 from evopose.models.importers.report import ImportReport
 from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.network import PoseNetwork
 
 Arrays = Mapping[str, Tensor]
 """A checkpoint's arrays by the file's own names."""
@@ -39,7 +40,7 @@ class ImportOptions:
 class Imported:
     """A network with a checkpoint's weights, and how it is fed and read."""
 
-    net: nn.Module
+    net: PoseNetwork
     report: ImportReport
     input: InputSpec = field(default_factory=InputSpec)
     codec: CodecSpec = field(default_factory=CodecSpec)

@@ -9,7 +9,7 @@ Source: Tan and Le, ICML 2019 (widths and depths); epsilons and paddings of torc
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from itertools import groupby
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from evopose.errors import ModelError
 from evopose.genotype import GENOTYPES, Genotype
 from evopose.models.evopose2d import build_evopose2d
-from evopose.models.evopose2d_plan import EvoPose2DConfig, round_filters, scaling
+from evopose.models.evopose2d_plan import EvoPose2DConfig, require_fit, round_filters, scaling
 from evopose.models.importers.checkpoint import unwrapped
 from evopose.models.importers.contract import (
     Arrays,
@@ -35,8 +35,8 @@ from evopose.models.importers.efficientnet_names import (
     torchvision_trunk,
 )
 from evopose.models.importers.report import ImportReport
+from evopose.models.inputs import IMAGENET_MEAN, IMAGENET_STD, CodecSpec, InputSpec
 from evopose.models.layers import BATCH_NORM_EPS
-from evopose.models.modelfile import IMAGENET_MEAN, IMAGENET_STD, CodecSpec, InputSpec
 
 _SIZES: dict[str, tuple[float, float, tuple[int, int]]] = {
     "B0": (1.0, 1.0, (256, 192)),
@@ -53,7 +53,6 @@ _REFERENCE = 224.0
 """Mean side at which EvoPose2D's scaling is one, in pixels."""
 _DEFAULT_KEYPOINTS = 17
 _TORCH_EPS = 1e-5
-_TENSORFLOW_EPS = BATCH_NORM_EPS
 _BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.")
 _HEAD = ("head.", "final_conv.")
 _HEAD_NOTE = "ImageNet's weights: the head starts fresh, so train it before anything else"
@@ -72,19 +71,18 @@ def _read(
     options: ImportOptions,
     *,
     sort: Callable[[Arrays], Trunk],
-    eps: Mapping[str, float] | float = _TENSORFLOW_EPS,
-    symmetric: bool = False,
+    by_torch: Collection[str] = (),
 ) -> Imported:
     """Return the network with the trunk in `arrays`.
 
-    `eps` is the epsilon that the batch norms were trained with, or that of each size; `symmetric`
-    says that convolutions of stride 2 padded both sides alike.
+    `by_torch` names the sizes that were trained in torch, with its epsilon and symmetric padding;
+    the others have TensorFlow's, as an EvoPose2D has.
     """
     trunk = sort(arrays)
     name, genotype, stem = _size(trunk)
     config = _config(name, genotype, stem, options)
     net = build_evopose2d(config, seed=options.seed)
-    fitted, adapted = _fitted(trunk, eps if isinstance(eps, float) else eps[name])
+    fitted, adapted = _fitted(trunk, _TORCH_EPS if name in by_torch else BATCH_NORM_EPS)
     load_strictly(net, fitted, source=trunk.source, fresh=_HEAD)
     spec, normalisation = _input(arrays)
     return Imported(
@@ -97,7 +95,7 @@ def _read(
             notes=(
                 f"the trunk of EfficientNet-{name}",
                 _HEAD_NOTE,
-                *((_SYMMETRIC_NOTE,) if symmetric else ()),
+                *((_SYMMETRIC_NOTE,) if name in by_torch else ()),
                 *((_UNSCALED_NOTE,) if config.scaling_reference is None else ()),
                 *normalisation,
             ),
@@ -111,13 +109,15 @@ def _read(
 def _config(name: str, genotype: Genotype, stem: int, options: ImportOptions) -> EvoPose2DConfig:
     input_hw = options.input_hw or _SIZES[name][2]
     as_searched = name == "B0" and scaling(input_hw, _REFERENCE) == (1.0, 1.0)
-    return EvoPose2DConfig(
+    config = EvoPose2DConfig(
         genotype=genotype,
         input_hw=input_hw,
         num_keypoints=options.num_keypoints or _DEFAULT_KEYPOINTS,
         stem_channels=stem,
         scaling_reference=_REFERENCE if as_searched else None,
     )
+    require_fit(config)
+    return config
 
 
 def _size(trunk: Trunk) -> tuple[str, Genotype, int]:
@@ -187,8 +187,7 @@ def _input(arrays: Arrays) -> tuple[InputSpec, tuple[str, ...]]:
     }
     if len(inside) < 2:
         return InputSpec(), ()
-    near = partial(all_near, tolerance=1e-4)
-    if near(inside["mean"], IMAGENET_MEAN) and near(inside["variance"], IMAGENET_STD):
+    if _near(inside["mean"], IMAGENET_MEAN) and _near(inside["variance"], IMAGENET_STD):
         return InputSpec(), ()
     deviation = tuple(value**0.5 for value in inside["variance"])
     return InputSpec(mean=tuple(inside["mean"]), std=deviation), (
@@ -197,11 +196,9 @@ def _input(arrays: Arrays) -> tuple[InputSpec, tuple[str, ...]]:
     )
 
 
-def all_near(found: list[float], expected: tuple[float, ...], *, tolerance: float) -> bool:
-    """Return whether the numbers are those expected."""
-    return len(found) == len(expected) and all(
-        abs(a - b) <= tolerance for a, b in zip(found, expected, strict=True)
-    )
+def _near(found: list[float], expected: tuple[float, ...]) -> bool:
+    pairs = zip(found, expected, strict=False)
+    return len(found) == len(expected) and all(abs(a - b) < 1e-4 for a, b in pairs)
 
 
 def _is_torchvision(arrays: Arrays) -> bool:
@@ -222,17 +219,12 @@ def _is_keras(arrays: Arrays) -> bool:
 EFFICIENTNET_TORCHVISION = Importer(
     summary="EfficientNet-B0 to B7 of torchvision: ImageNet's trunk for an EvoPose2D",
     recognises=_is_torchvision,
-    read=partial(
-        _read,
-        sort=torchvision_trunk,
-        eps={n: _TENSORFLOW_EPS if n in ("B5", "B6", "B7") else _TORCH_EPS for n in _SIZES},
-        symmetric=True,
-    ),
+    read=partial(_read, sort=torchvision_trunk, by_torch=("B0", "B1", "B2", "B3", "B4")),
 )
 EFFICIENTNET_TIMM = Importer(
     summary="EfficientNet-B0 to B7 of timm (efficientnet_b*): ImageNet's trunk for an EvoPose2D",
     recognises=_is_timm,
-    read=partial(_read, sort=timm_trunk, eps=_TORCH_EPS, symmetric=True),
+    read=partial(_read, sort=timm_trunk, by_torch=_SIZES),
     file_names=r"^efficientnet_b\d",
 )
 EFFICIENTNET_TIMM_TF = Importer(

@@ -25,9 +25,9 @@ from evopose.models.evopose2d_plan import EvoPose2DConfig, scaling
 from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions
 from evopose.models.importers.hdf5 import MODEL_CONFIG, read_hdf5
 from evopose.models.importers.report import ImportReport
+from evopose.models.inputs import CodecSpec
 from evopose.models.keras_layout import Array, keras_keys, load_arrays, some
 from evopose.models.layers import BATCH_NORM_EPS
-from evopose.models.modelfile import CodecSpec
 
 Settings = dict[str, dict[str, Any]]
 """Layer name -> its settings in `model_config`, with its class under `class_name`."""
