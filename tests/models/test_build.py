@@ -69,7 +69,12 @@ def test_the_seed_decides_the_weights() -> None:
         ("evopose2d", {}, ConfigError, "evopose2d needs a genotype"),
         ("evopose2d-s", {"genotype": TINY}, ConfigError, "evopose2d-s has a genotype of its own"),
         ("narrow-96x64", {"input_hw": (64, 48)}, ConfigError, "another input size than 64x48"),
-        ("narrow", {"wide": 3}, ConfigError, "narrow cannot be built: evopose2d has no option wide"),
+        (
+            "narrow",
+            {"wide": 3},
+            ConfigError,
+            "narrow cannot be built: evopose2d has no option wide",
+        ),
         ("narrow", {"input_hw": 96}, ConfigError, "narrow cannot be built"),
         ("narrow", {"head_kernel": 1}, ConfigError, "head_kernel at least 2"),
         ("narrow", {"num_keypoints": 0}, ConfigError, "num_keypoints must be at least 1"),
