@@ -55,7 +55,7 @@ _DEFAULT_KEYPOINTS = 17
 _TORCH_EPS = 1e-5
 _BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.")
 _HEAD = ("head.", "final_conv.")
-_HEAD_NOTE = "ImageNet's weights: the head starts fresh, so train it before anything else"
+_HEAD_NOTE = "ImageNet's weights: the head starts fresh"
 _SYMMETRIC_NOTE = (
     "trained with symmetric padding, where EvoPose2D has TensorFlow's: every convolution of stride "
     "2 looks one pixel further down and right than it did, which training makes good"
