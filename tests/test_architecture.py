@@ -24,7 +24,7 @@ LAYERS = (
     {"inference", "export"},
     {"data", "models", "evolution"},
     {"codecs", "genotype", "metrics", "drawing"},
-    {"structures skeleton geometry errors version"},
+    {"structures skeleton geometry home errors version"},
 )
 PLACES = {
     unit: (height, group)

@@ -24,6 +24,12 @@ class ModelError(EvoposeError):
     """A network that cannot be built, or a model file that cannot be read."""
 
 
+class DownloadFailed(ModelError):
+    """A file that could not be fetched: no network, no such file there, an answer cut off."""
+
+    exit_code = 1
+
+
 class RunError(EvoposeError):
     """A run folder that cannot be created, opened or resumed."""
 

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from evopose.data.home import build_once, cache_home
+from evopose.data.home import build_once
 from evopose.errors import DataError
+from evopose.home import cache_home
 
 
 def test_where_caches_lie(monkeypatch, tmp_path):

@@ -49,6 +49,7 @@ def main() -> None:
         data,
         data_import,
         evolve,
+        import_,
         inspect,
         models,
         space,

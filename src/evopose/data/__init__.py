@@ -4,7 +4,7 @@ from evopose.data.augment import Augmentation
 from evopose.data.coco import read_coco
 from evopose.data.crops import CropCache, CropSpec, open_crops
 from evopose.data.cutting import build_crops
-from evopose.data.home import Progress, cache_home
+from evopose.data.home import Progress
 from evopose.data.images import FILL_RGB, read_image, warp_crop
 from evopose.data.layouts import DATASETS, Splits, open_dataset
 from evopose.data.loader import Batch, batches
@@ -21,7 +21,6 @@ __all__ = [
     "Splits",
     "batches",
     "build_crops",
-    "cache_home",
     "dataset_digest",
     "fitness_split",
     "open_crops",

@@ -18,11 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.data.crops import CropCache, CropSpec, open_crops, seal
-from evopose.data.home import Progress, build_once, cache_home
+from evopose.data.home import Progress, build_once
 from evopose.data.images import read_image, warp_crop
 from evopose.data.splits import file_key, labels_as_bytes
 from evopose.errors import DataError
 from evopose.geometry import apply_affine, box_to_crop, crop_affine
+from evopose.home import cache_home
 from evopose.structures import ImageRecord, PoseDataset
 
 log = logging.getLogger(__name__)

@@ -1,24 +1,18 @@
-"""Where caches lie, and how one is built once by whoever comes first."""
+"""How a cache is built once, by whoever comes first."""
 
-import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from evopose.errors import DataError
+from evopose.home import locked
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done, and how many there are."""
-
-
-def cache_home() -> Path:
-    """Return the folder of all caches: `EVOPOSE_HOME`, else `~/.cache/evopose`."""
-    return Path(os.environ.get("EVOPOSE_HOME") or "~/.cache/evopose").expanduser()
 
 
 def build_once(
@@ -35,7 +29,7 @@ def build_once(
         return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_name(f"{folder.name}.lock")):
+        with locked(folder.with_name(f"{folder.name}.lock")):
             if folder.is_dir() and usable(folder):
                 return folder
             if folder.is_dir():
@@ -78,15 +72,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock; the system gives it back when a process dies."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info("waiting for another process that builds %s", path.stem)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

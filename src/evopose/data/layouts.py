@@ -8,11 +8,12 @@ from typing import Any
 
 from evopose.data.coco import read_coco
 from evopose.data.files import EXPECTED, SPLITS, annotation_files, image_folders
-from evopose.data.home import Progress, build_once, cache_home
+from evopose.data.home import Progress, build_once
 from evopose.data.merging import Joined, join_files, join_train, joined_digest
 from evopose.data.naming import check_renames
 from evopose.data.splits import dataset_digest, split_by_image
 from evopose.errors import DataError
+from evopose.home import cache_home
 from evopose.structures import PoseDataset
 
 SYNTHETIC_COUNT = 2000

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from evopose.errors import ModelError
 from evopose.models.importers.report import ImportReport
 from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.network import PoseNetwork
 
 Arrays = Mapping[str, Tensor]
 """A checkpoint's arrays by the file's own names."""
@@ -30,13 +32,15 @@ class ImportOptions:
     """For what it tells: input sizes, decoding ("dark", "udp")."""
     seed: int = 0
     """Of the weights that start fresh."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    """What the file says beside its arrays: plain values, such as Keras' `model_config`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
     """A network with a checkpoint's weights, and how it is fed and read."""
 
-    net: nn.Module
+    net: PoseNetwork
     report: ImportReport
     input: InputSpec = field(default_factory=InputSpec)
     codec: CodecSpec = field(default_factory=CodecSpec)
@@ -52,6 +56,9 @@ class Importer:
     recognises: Callable[[Arrays], bool]
     """Whether these are the arrays of a checkpoint of this format, by their names."""
     read: Callable[[Arrays, ImportOptions], Imported]
+    file_names: str = ""
+    """Where several formats fit the same arrays: those that have a pattern found in the file's name
+    come before those that have none, or another."""
 
 
 def load_strictly(

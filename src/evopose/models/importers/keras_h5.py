@@ -11,18 +11,21 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from evopose.errors import EvoposeError, ModelError
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig, scaling
+from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions
+from evopose.models.importers.hdf5 import MODEL_CONFIG, read_hdf5
 from evopose.models.importers.report import ImportReport
+from evopose.models.inputs import CodecSpec
 from evopose.models.keras_layout import Array, keras_keys, load_arrays, some
 from evopose.models.layers import BATCH_NORM_EPS
 
@@ -32,6 +35,8 @@ Settings = dict[str, dict[str, Any]]
 OFFICIAL_REFERENCE = 224.0
 """The official code's reference of the compound scaling, in pixels."""
 
+OFFICIAL_CODEC = CodecSpec()
+"""Heatmaps with peak 255, sigma 2 at 64 rows."""
 _WEIGHTS = "model_weights"
 _MARKS = (
     "stem_conv/kernel",
@@ -57,17 +62,32 @@ def read_keras_h5(path: str | Path) -> tuple[EvoPose2D, ImportReport]:
     EvoPose2D network with its `model_config`.
     """
     path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"cannot import {path}: there is no such file")
+    stored, meta = read_hdf5(path)
     try:
-        arrays, adapted, skipped, settings = _read(path)
-        config = _config(arrays, settings)
-        net = build_evopose2d(config)
-        load_arrays(net, arrays)
-        if problems := list(_disagreements(net, settings)):
-            raise ModelError(f"its settings are not those of EvoPose2D: {some(problems)}")
+        return _network(stored, meta, path.name)
     except EvoposeError as error:
         raise ModelError(f"cannot import {path}: {error}") from error
+
+
+def _network(
+    stored: Mapping[str, Tensor], meta: Mapping[str, Any], source: str
+) -> tuple[EvoPose2D, ImportReport]:
+    if MODEL_CONFIG not in meta:
+        raise ModelError(
+            "it has no model_config, so strides and input size are unknown; "
+            "save the whole model (model.save), not its weights alone"
+        )
+    settings = _settings(meta[MODEL_CONFIG])
+    arrays, adapted, skipped = _arrays(stored)
+    config = _config(arrays, settings)
+    net = build_evopose2d(config)
+    load_arrays(net, arrays)
+    if problems := list(_disagreements(net, settings)):
+        raise ModelError(f"its settings are not those of EvoPose2D: {some(problems)}")
     report = ImportReport(
-        source=path.name,
+        source=source,
         used=tuple(arrays),
         adapted=tuple(adapted),
         skipped=tuple(skipped),
@@ -76,45 +96,20 @@ def read_keras_h5(path: str | Path) -> tuple[EvoPose2D, ImportReport]:
     return net, report
 
 
-def _read(path: Path) -> tuple[dict[str, Array], list[str], list[str], Settings]:
-    """Return the arrays by Keras name, what was adapted, what skipped, and the settings."""
-    if not path.is_file():
-        raise ModelError("there is no such file")
-    try:
-        if not h5py.is_hdf5(path):
-            raise ModelError("it is not an HDF5 file; expected one saved by Keras as .h5")
-        with h5py.File(path) as file:
-            if "model_config" not in file.attrs:
-                raise ModelError(
-                    "it has no model_config, so strides and input size are unknown; "
-                    "save the whole model (model.save), not its weights alone"
-                )
-            datasets: dict[str, h5py.Dataset] = {}
-
-            def collect(name: str | bytes, item: h5py.HLObject) -> None:
-                if isinstance(item, h5py.Dataset):
-                    datasets[str(name)] = item
-
-            file.visititems(collect)
-            settings = _settings(file.attrs["model_config"])
-            return *_arrays(datasets), settings
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelError(f"the file is damaged or cut off ({error})") from error
-
-
-def _arrays(datasets: Mapping[str, h5py.Dataset]) -> tuple[dict[str, Array], list[str], list[str]]:
+def _arrays(stored: Mapping[str, Tensor]) -> tuple[dict[str, Array], list[str], list[str]]:
     arrays, adapted, skipped = {}, [], []
-    for path, dataset in datasets.items():
+    for path, array in stored.items():
         group, *layer, weight = path.split("/")
         if group != _WEIGHTS or not layer:
             skipped.append(f"{path}: not a weight of the network")
             continue
         name = f"{layer[0]}/{weight.removesuffix(':0')}"
-        if dataset.dtype.kind != "f":
-            raise ModelError(f"{name} holds {dataset.dtype}, expected floating-point numbers")
-        if dataset.dtype != np.float32:
-            adapted.append(f"{name}: {dataset.dtype} -> float32")
-        arrays[name] = dataset[()].astype(np.float32)
+        dtype = str(array.dtype).removeprefix("torch.")
+        if not array.is_floating_point():
+            raise ModelError(f"{name} holds {dtype}, expected floating-point numbers")
+        if dtype != "float32":
+            adapted.append(f"{name}: {dtype} -> float32")
+        arrays[name] = array.to(torch.float32).numpy()
     return arrays, adapted, skipped
 
 
@@ -219,3 +214,45 @@ def _notes(config: EvoPose2DConfig, settings: Settings) -> Iterator[str]:
         yield f"saved under {policy}; the weights are float32 and compute in it"
     if config.scaling_reference is None:
         yield "the genotype is that of the built network: no scaling is applied to it"
+
+
+def _recognises(arrays: Arrays) -> bool:
+    marks = [f"{_WEIGHTS}/{mark.partition('/')[0]}/" for mark in _MARKS]
+    return all(any(name.startswith(mark) for name in arrays) for mark in marks)
+
+
+def _read(arrays: Arrays, options: ImportOptions) -> Imported:
+    net, report = _network(arrays, options.meta, options.file_name)
+    if options.input_hw and options.input_hw != net.config.input_hw:
+        raise ModelError(
+            "its model_config gives the input size "
+            f"{net.config.input_hw[0]}x{net.config.input_hw[1]}; leave --input out"
+        )
+    held, wanted = net.config.num_keypoints, options.num_keypoints
+    if wanted is None or wanted == held:
+        return Imported(net=net, report=report, codec=OFFICIAL_CODEC)
+    fresh = _with_fresh_final(net, wanted, options.seed)
+    reason = f"for {held} keypoints, {wanted} are wanted"
+    finals = [name for name in report.used if name.startswith("final_conv/")]
+    report = replace(
+        report,
+        used=tuple(name for name in report.used if name not in finals),
+        skipped=(*report.skipped, *(f"{name}: {reason}" for name in finals)),
+        notes=(*report.notes, f"the last layer starts fresh: the file's is {reason}"),
+    )
+    return Imported(net=fresh, report=report, codec=OFFICIAL_CODEC, trained_head=False)
+
+
+def _with_fresh_final(net: EvoPose2D, num_keypoints: int, seed: int) -> EvoPose2D:
+    """Return the network for another number of keypoints, its final convolution fresh."""
+    made = build_evopose2d(replace(net.config, num_keypoints=num_keypoints), seed=seed)
+    state, source = made.state_dict(), net.state_dict()
+    made.load_state_dict({k: state[k] if k.startswith("final_conv.") else source[k] for k in state})
+    return made
+
+
+KERAS_EVOPOSE2D = Importer(
+    summary="EvoPose2D of its authors: Keras' .h5 of a whole model",
+    recognises=_recognises,
+    read=_read,
+)
