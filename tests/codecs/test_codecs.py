@@ -43,7 +43,7 @@ def test_invisible_keypoints_have_empty_heatmaps(name):
     assert (heatmaps.reshape(3, -1).max(axis=1) > 0).tolist() == visible[0].tolist()
 
 
-@pytest.mark.parametrize("name", CODECS.keys() - {"megvii"})  # which zeroes what is outside
+@pytest.mark.parametrize("name", [name for name in CODECS if name != "megvii"])
 def test_a_keypoint_just_outside_still_shows(name):
     codec = make_codec(name, (96, 64), (24, 16), sigma=1.0)
     heatmaps = codec.encode(np.array([[[-3.0, 40.0]]]), np.ones((1, 1), bool))
