@@ -45,9 +45,10 @@ def test_invisible_keypoints_have_empty_heatmaps(name):
 
 @pytest.mark.parametrize("name", [name for name in CODECS if name != "megvii"])
 def test_a_keypoint_just_outside_still_shows(name):
-    codec = make_codec(name, (96, 64), (24, 16), sigma=1.0)
+    options = {"sigma": 1.0} if name == "gaussian" else {}
+    codec = make_codec(name, (96, 64), (24, 16), **options)
     heatmaps = codec.encode(np.array([[[-3.0, 40.0]]]), np.ones((1, 1), bool))
-    assert 0 < heatmaps.max() < codec.peak
+    assert 0 < heatmaps.max() < getattr(codec, "peak", np.inf)
     assert heatmaps[0, 0].argmax() % 16 == 0
 
 
