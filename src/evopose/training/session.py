@@ -14,6 +14,7 @@ from evopose.data.crops import CropSpec
 from evopose.data.cutting import build_crops
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
+from evopose.data.pose_sources import PoseSource
 from evopose.errors import RunError
 from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.modelfile import model_card, save_model
@@ -24,8 +25,10 @@ from evopose.training.compute import Compute, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
 from evopose.training.losses import LOSSES
-from evopose.training.validate import Encoder, PoseSource, TrainData
+from evopose.training.validate import Encoder, TrainData
 
+PosesOf = Callable[[PoseDataset, TrainData], PoseSource]
+"""From a split and its crops to the poses that a network which refines poses is given."""
 MARGIN = 1.4
 """Side of a stored crop over the network's: room to turn and to zoom out."""
 
@@ -39,8 +42,8 @@ class Trained:
     outcome: FitResult
 
 
-def codec_spec(training: TrainConfig) -> CodecSpec:
-    """Return the codec that a network trained this way is read with."""
+def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) -> CodecSpec:
+    """Return the codec that a network of that input size, trained this way, is read with."""
     loss = LOSSES[training.loss]
     params: dict[str, Any] = {}
     if loss.codec == "gaussian":
@@ -52,7 +55,7 @@ def codec_spec(training: TrainConfig) -> CodecSpec:
             "truncate": training.truncate,
         }
         params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
-    return CodecSpec(name=loss.codec, params=params | loss.codec_params)
+    return CodecSpec(name=loss.codec, params=params | loss.codec_params(input_hw))
 
 
 _LATER = {"peak": 255.0, "truncate": None}
@@ -90,7 +93,7 @@ def train_network(
     compute: Compute,
     provenance: dict[str, Any],
     resume: bool = False,
-    poses_of: Callable[[TrainData], PoseSource] | None = None,
+    poses_of: PosesOf | None = None,
     on_data: Progress | None = None,
     on_progress: Callable[[dict[str, Any]], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -120,14 +123,15 @@ def train_network(
         )
         for part in (data.train, data.val)
     )
-    poses, val_poses = (poses_of and poses_of(part) for part in (train, val))
+    poses = poses_of(data.train, train) if poses_of else None
+    val_poses = poses_of(data.val, val) if poses_of else None
     described = training.to_dict() | {
         "network": asdict(net.config),
         "skeleton": data.train.skeleton.to_json(),
         "data": data.digest,
     }
     _write_config(out / "config.json", described, goes_on=checkpoint.exists())
-    codec = codec_spec(training)
+    codec = codec_spec(training, net.config.input_hw)
 
     def note(event: dict[str, Any]) -> None:
         if event.get("kind") == "epoch":
@@ -180,9 +184,3 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
                 f"{', '.join(others)}: give those again, or choose another --out"
             )
     write_atomically(path, text.encode())
-
-
-def poses_for(net: PoseNetwork, data: TrainData, *, seed: int) -> PoseSource | None:
-    """Return where a network that refines poses gets them from for these persons: errors made up
-    as PoseFix does. None for other networks."""
-    return None

@@ -17,7 +17,7 @@ from evopose.models.importers.filling import (
     unfilled,
     wrapper_of,
 )
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.mspn import LARGEST_STRIDE, MSPN, UNITS, MSPNConfig, build_mspn
 from evopose.models.resnet import RESNET_BLOCKS
 
@@ -136,7 +136,7 @@ def _config(arrays: Arrays, options: ImportOptions, theirs: Rename) -> tuple[int
         stages=stages,
         depth=_depth(arrays, theirs),
         channels=rows(up.format(0) + "u_skip.conv.weight"),
-        bias=theirs("top.conv.conv.bias") in arrays,
+        bias=any(name.endswith(".conv.bias") for name in arrays),
     )
 
 
