@@ -36,18 +36,30 @@ def main() -> None:
     parser.add_argument("data")
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument("--input", default="96x64", metavar="HxW")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--persons", type=int, help="train on so many, evenly over the split")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/common"))
     args = parser.parse_args()
-    splits = open_dataset(args.data)
+    splits = _fewer(open_dataset(args.data), args.persons)
     compute = resolve_compute("auto", threads=args.threads)
     rows = [_row(model, splits, compute, args) for model in args.models]
     print(_table(rows))
     print(f"\n{cpu_name()}, {args.threads} thread(s), {compute.precision}; {vars(args)}")
+
+
+def _fewer(splits: Splits, persons: int | None) -> Splits:
+    """Return the splits, the one to train on with so many persons."""
+    trainable = splits.train.trainable
+    if persons is None or persons >= len(trainable):
+        return splits
+    rows = np.linspace(0, len(trainable) - 1, persons).round().astype(int)
+    chosen = tuple(trainable[row] for row in rows)
+    fewer = replace(splits.train, instances=chosen)
+    return replace(splits, found=splits.found | {"train": fewer})
 
 
 def _row(model: str, splits: Splits, compute: Compute, args: argparse.Namespace) -> dict[str, Any]:

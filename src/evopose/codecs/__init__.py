@@ -1,15 +1,17 @@
 """Codecs: how keypoints become heatmaps, and heatmaps keypoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.codecs.gaussian import GaussianCodec
+from evopose.codecs.megvii import MegviiCodec
+from evopose.codecs.soft_argmax import SoftArgmaxCodec
 from evopose.errors import ConfigError
 
-__all__ = ["CODECS", "Codec", "GaussianCodec", "make_codec"]
+__all__ = ["CODECS", "Codec", "GaussianCodec", "MegviiCodec", "SoftArgmaxCodec", "make_codec"]
 
 
 class Codec(Protocol):
@@ -26,12 +28,19 @@ class Codec(Protocol):
         """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w)."""
 
 
-CODECS: dict[str, Callable[..., Codec]] = {"gaussian": GaussianCodec}
+CODECS: dict[str, Callable[..., Codec]] = {
+    "gaussian": GaussianCodec,
+    "megvii": MegviiCodec,
+    "soft_argmax": SoftArgmaxCodec,
+}
 """Every codec by name; each is made with `input_hw`, `heatmap_hw` and parameters of its own."""
 
 
 def make_codec(
-    name: str, input_hw: tuple[int, int], heatmap_hw: tuple[int, int], **params: float | str | None
+    name: str,
+    input_hw: tuple[int, int],
+    heatmap_hw: tuple[int, int],
+    **params: float | str | Sequence[int] | None,
 ) -> Codec:
     """Return the codec of that name for these sizes.
 

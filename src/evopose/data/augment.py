@@ -30,8 +30,14 @@ class Augmentation:
     """Probability of mirroring left and right."""
     scale: float = 0.3
     """The crop covers clip(N(0, 1) * scale + 1, 1 - scale, 1 + scale) times its side."""
+    scale_range: tuple[float, float] | None = None
+    """The least and the largest of these factors, uniform between them: instead of `scale`."""
+    extension: float = 0.0
+    """The crop's side first grows by a share of it, uniform from 0 to this."""
     rotation_deg: float = 40.0
     """Turned by clip(N(0, 1) * rotation_deg, +-2 rotation_deg)."""
+    rotation_uniform: bool = False
+    """Turned by a uniform angle within +-rotation_deg instead."""
     rotation_probability: float = 0.6
     """Probability of being turned."""
     half_body: float = 0.0
@@ -48,6 +54,13 @@ class Augmentation:
         for name in ("scale", "colour"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 0, below 1; got {getattr(self, name)}")
+        if self.extension < 0:
+            raise ConfigError(f"extension must not be negative; got {self.extension}")
+        if self.scale_range and not 0 < self.scale_range[0] <= self.scale_range[1]:
+            raise ConfigError(
+                f"scale_range must be two positive factors, the smaller first; got "
+                f"{self.scale_range}"
+            )
         if not 0 <= self.rotation_deg <= 180:
             raise ConfigError(f"rotation_deg must be 0 to 180; got {self.rotation_deg}")
 
@@ -79,14 +92,23 @@ def draw(augmentation: Augmentation, count: int, rng: np.random.Generator) -> Dr
     a = augmentation
     flip, turn, half, upper = rng.random((4, count))
     scale, angle = rng.standard_normal((2, count))
-    angle = np.clip(angle * a.rotation_deg, -2 * a.rotation_deg, 2 * a.rotation_deg)
+    colour = rng.uniform(-1, 1, (3, count))
+    even_scale, even_angle, extension = rng.random((3, count))
+    if a.rotation_uniform:
+        angle = (2 * even_angle - 1) * a.rotation_deg
+    else:
+        angle = np.clip(angle * a.rotation_deg, -2 * a.rotation_deg, 2 * a.rotation_deg)
+    if a.scale_range:
+        scale = a.scale_range[0] + even_scale * (a.scale_range[1] - a.scale_range[0])
+    else:
+        scale = np.clip(scale * a.scale + 1, 1 - a.scale, 1 + a.scale)
     return Draws(
         flip=flip < a.flip,
-        scale=np.clip(scale * a.scale + 1, 1 - a.scale, 1 + a.scale),
+        scale=scale * (1 + extension * a.extension),
         rotation_deg=np.where(turn < a.rotation_probability, angle, 0.0),
         half_body=half < a.half_body,
         upper=upper < 0.5,
-        colour=_colour_maps(1 + a.colour * rng.uniform(-1, 1, (3, count))),
+        colour=_colour_maps(1 + a.colour * colour),
     )
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ def complexity(net: nn.Module, *, input_hw: tuple[int, int]) -> Complexity:
 
     Multiply-adds count every convolution and linear layer: transposed ones at their input's
     resolution, biases not. The network runs on shapes alone (torch's meta device) and is left
-    as it was.
+    as it was. One that refines (`net.refines`) is given a pose of `net.config.num_keypoints`
+    beside the image; what made that pose is not counted.
     """
     macs = 0
 
@@ -33,9 +35,18 @@ def complexity(net: nn.Module, *, input_hw: tuple[int, int]) -> Complexity:
         if isinstance(module, _CONVOLUTIONS):
             module.register_forward_hook(count)
     with torch.no_grad():
-        shadow(torch.empty(1, 3, *input_hw, device="meta"))
+        shadow(*_example(net, input_hw))
     trainable = sum(math.prod(p.shape) for p in net.parameters())
     statistics = sum(
         2 * m.num_features for m in net.modules() if isinstance(m, _NORMS) and m.track_running_stats
     )
     return Complexity(num_parameters=trainable + statistics, num_trainable=trainable, num_macs=macs)
+
+
+def _example(net: nn.Module, input_hw: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Return what the network takes, as shapes."""
+    image = torch.empty(1, 3, *input_hw, device="meta")
+    if not getattr(net, "refines", False):
+        return (image,)
+    config: Any = net.config
+    return image, torch.empty(1, config.num_keypoints, 3, device="meta")

