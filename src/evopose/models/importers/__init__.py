@@ -10,6 +10,7 @@ from typing import Any
 
 from evopose.errors import EvoposeError, ModelError
 from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions, some
+from evopose.models.importers.cpn import CPN_AUTHORS
 from evopose.models.importers.efficientnet import (
     EFFICIENTNET_KERAS,
     EFFICIENTNET_TIMM,
@@ -18,6 +19,8 @@ from evopose.models.importers.efficientnet import (
 )
 from evopose.models.importers.hrnet import HRNET, HRNET_IMAGENET, HRNET_MMPOSE
 from evopose.models.importers.keras_h5 import KERAS_EVOPOSE2D
+from evopose.models.importers.mspn import MSPN_AUTHORS, MSPN_MMPOSE
+from evopose.models.importers.posefix import POSEFIX, POSEFIX_IMAGENET
 from evopose.models.importers.reading import read_arrays
 from evopose.models.importers.simple_baseline import (
     RESNET_IMAGENET,
@@ -30,6 +33,7 @@ from evopose.skeleton import Skeleton
 __all__ = ["IMPORTERS", "ImportedModel", "import_weights", "recognise"]
 
 IMPORTERS: dict[str, Importer] = {
+    "cpn": CPN_AUTHORS,
     "efficientnet-keras": EFFICIENTNET_KERAS,
     "efficientnet-timm": EFFICIENTNET_TIMM,
     "efficientnet-timm-tf": EFFICIENTNET_TIMM_TF,
@@ -38,6 +42,10 @@ IMPORTERS: dict[str, Importer] = {
     "hrnet": HRNET,
     "hrnet-imagenet": HRNET_IMAGENET,
     "hrnet-mmpose": HRNET_MMPOSE,
+    "mspn": MSPN_AUTHORS,
+    "mspn-mmpose": MSPN_MMPOSE,
+    "posefix": POSEFIX,
+    "posefix-imagenet": POSEFIX_IMAGENET,
     "resnet-imagenet": RESNET_IMAGENET,
     "simple-baseline": SIMPLE_BASELINE,
     "simple-baseline-mmpose": SIMPLE_BASELINE_MMPOSE,
