@@ -18,7 +18,7 @@ from torch import Tensor
 
 from evopose.errors import ModelError
 from evopose.genotype import GENOTYPES, Genotype
-from evopose.models.evopose2d import build_evopose2d
+from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig, require_fit, round_filters, scaling
 from evopose.models.importers.checkpoint import unwrapped
 from evopose.models.importers.contract import (
@@ -83,7 +83,7 @@ def _read(
     config = _config(name, genotype, stem, options)
     net = build_evopose2d(config, seed=options.seed)
     fitted, adapted = _fitted(trunk, _TORCH_EPS if name in by_torch else BATCH_NORM_EPS)
-    load_strictly(net, fitted, source=trunk.source, fresh=_HEAD)
+    load_strictly(net, fitted, source=_spoken(trunk, net), fresh=_HEAD)
     spec, normalisation = _input(arrays)
     return Imported(
         net=net,
@@ -171,6 +171,16 @@ def _fitted(trunk: Trunk, eps: float) -> tuple[dict[str, Tensor], list[str]]:
         if done:
             adapted.append(f"{trunk.source[name]}: {', '.join(done)}")
     return fitted, adapted
+
+
+def _spoken(trunk: Trunk, net: EvoPose2D) -> dict[str, str]:
+    """Return what to call each array in a message: a missing one by its neighbour in the file."""
+    beside = {ours.rpartition(".")[0]: name for ours, name in trunk.source.items()}
+    said = {}
+    for ours in net.state_dict():
+        layer, _, tensor = ours.rpartition(".")
+        said[ours] = f"{tensor} beside {beside[layer]}" if layer in beside else f"our {ours}"
+    return said | trunk.source
 
 
 def _input(arrays: Arrays) -> tuple[InputSpec, tuple[str, ...]]:
