@@ -10,6 +10,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from evopose.data.augment import Augmentation
 from evopose.data.layouts import open_dataset
 from evopose.data.loader import batches
@@ -91,8 +93,8 @@ def _oks(net: PoseNetwork, eight: TrainData, training: TrainConfig, fabric: Any,
         eight.cache, batch_size=8, augmentation=Augmentation.none(), seed=0, epoch=0, shuffle=False
     )
     images = normalise(batch.images, fabric.device, encoder.input)
-    if poses is None:
-        reestimate_batch_norm(net, [images])
+    given = () if poses is None else (torch.from_numpy(poses.poses(batch, 0)),)
+    reestimate_batch_norm(net, [(images, *given)])
     found = validate(
         net, eight, encoder=encoder, loss=training.loss, batch_size=8, fabric=fabric, poses=poses
     )

@@ -41,7 +41,9 @@ def evaluate(
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
     no_flip_test: bool = typer.Option(
-        False, "--no-flip-test", help="Do not look at mirrored crops too: half the time.",
+        False,
+        "--no-flip-test",
+        help="Do not look at mirrored crops too: half the time.",
         rich_help_panel=_NETWORK,
     ),
     annotations: str = annotation_option(_MACHINE),

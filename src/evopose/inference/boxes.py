@@ -37,9 +37,7 @@ def boxes_xywh(rows: Iterable[Sequence[float]], scores: Iterable[float] | None =
 
 def whole_image(height: int, width: int) -> Boxes:
     """Return one box about all of an image."""
-    return Boxes(
-        xyxy=np.array([[-0.5, -0.5, width - 0.5, height - 0.5]]), scores=np.ones(1)
-    )
+    return Boxes(xyxy=np.array([[-0.5, -0.5, width - 0.5, height - 0.5]]), scores=np.ones(1))
 
 
 def read_boxes(path: Path, images: Sequence[Path]) -> dict[Path, Boxes]:
@@ -85,7 +83,8 @@ def _load(path: Path) -> Any:
 def _rows(content: Any) -> tuple[list[Row], bool]:
     """Return the file's boxes, and whether each must fit an image."""
     if isinstance(content, list):
-        return [(str(int(r["image_id"])), r["bbox"], float(r.get("score", 1))) for r in content], False
+        rows = [(str(int(r["image_id"])), r["bbox"], float(r.get("score", 1))) for r in content]
+        return rows, False
     if not isinstance(content, dict):
         raise ValueError(content)
     if "annotations" in content:

@@ -5,7 +5,7 @@ it against pycocotools. What is done here because hotcoco would do otherwise:
 
 - Fewer sigmas than keypoints are taken without a word: they are counted first.
 - A result of an unknown image is left out with a line on standard error: it is refused.
-- `summarize` prints past Python's standard output: the numbers are read by `results`.
+- `summarize` prints past Python's standard output: the means are taken here.
 - Other sigmas than COCO's bring a warning: every skeleton here has its own.
 - Numbers that nothing defines are -1: they become None, and `undefined` says why.
 - pycocotools takes a match with annotation 0 for none, hotcoco does not: they are counted from 1.
@@ -15,13 +15,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evopose.errors import DataError
 from evopose.structures import Instance
 
 AP_NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 """In the order of COCO: M are persons of an area of 32 x 32 to 96 x 96 pixels, L larger ones."""
-
-_THEIRS = {"M": "m", "L": "l"}
 
 Numbers = dict[str, float | None]
 
@@ -53,7 +54,7 @@ def coco_ap(
         {
             "images": [{"id": i} for i in images],
             "annotations": [_annotation(i, one) for i, one in enumerate(instances, start=1)],
-            "categories": [{"id": 1, "name": "", "keypoints": [str(i) for i in range(len(sigmas))]}],
+            "categories": [{"id": 1, "name": "1", "keypoints": [*map(str, range(len(sigmas)))]}],
         }
     )
     found = truth.load_res([{**one, "category_id": 1} for one in results])
@@ -63,16 +64,30 @@ def coco_ap(
         warnings.simplefilter("ignore")  # sigmas are not COCO's
         judge.evaluate()
         judge.accumulate()
-        values = judge.results()["metrics"]
-    numbers = {name: float(values[name[:-1] + _THEIRS.get(name[-1], name[-1])]) for name in AP_NAMES}
-    return {name: None if value < 0 else value for name, value in numbers.items()}
+    accumulated = judge.eval
+    assert accumulated is not None
+    return _summary(np.asarray(accumulated["precision"]), np.asarray(accumulated["recall"]))
+
+
+def _summary(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> Numbers:
+    """Return the ten means of precision (T, R, 1, 3, 1) and recall (T, 1, 3, 1): T thresholds of
+    OKS from 0.5 on by 0.05, R recalls, areas all, medium, large; -1 stands for undefined."""
+    thresholds = {"": slice(None), "50": slice(0, 1), "75": slice(5, 6)}
+    areas = {"": 0, "M": 1, "L": 2}
+    numbers: Numbers = {}
+    for name in AP_NAMES:
+        table, rest = (precision if name.startswith("AP") else recall), name[2:]
+        values = table[thresholds.get(rest, slice(None)), ..., areas.get(rest, 0), :]
+        defined = values[values > -1]
+        numbers[name] = float(defined.mean()) if defined.size else None
+    return numbers
 
 
 def undefined(instances: Sequence[Instance]) -> dict[str, str]:
     """Return why numbers are not defined, by name; empty where all ten are."""
     if not any(_counts(one) for one in instances):
         return dict.fromkeys(AP_NAMES, "no person has labelled keypoints, crowds aside")
-    reasons = {}
+    reasons: dict[str, str] = {}
     for letter, low, high in (("M", 32**2, 96**2), ("L", 96**2, 1e5**2)):
         if not any(_counts(one) and low <= one.area <= high for one in instances):
             spoken = "from 32 x 32 to 96 x 96 pixels" if letter == "M" else "above 96 x 96 pixels"
