@@ -126,7 +126,7 @@ def test_the_reference_problems(shared) -> None:
             Instance(
                 id=one["id"],
                 image_id=one["image_id"],
-                box_xyxy=np.array(one["bbox"], float),
+                box_xyxy=np.add(one["bbox"], [0, 0, *one["bbox"][:2]]),
                 keypoints=np.array(one["keypoints"], np.float32).reshape(-1, 3),
                 area=one["area"],
                 is_crowd=bool(one["iscrowd"]),
