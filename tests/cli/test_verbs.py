@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from evopose.models import MODELS
 from evopose.models.modelfile import load_model
 from tiny_runs import FLAGS, INLINE, story
 
@@ -141,10 +142,19 @@ def test_report_without_its_crops_says_that_the_picture_is_missing(
 def test_models(evopose):
     done = evopose("models")
     assert done.code == 0
-    assert "evopose2d-s      256x192" in done.out
-    found = {one["name"]: one for one in evopose("models", "--json").json["models"]}
-    assert found["evopose2d-s"]["num_parameters"] == 2_531_199
-    assert found["evopose2d-m"]["input_hw"] == [384, 288]
+    rows = {tuple(line.split()[:2]): line.split() for line in done.out.splitlines() if line}
+    assert rows["evopose2d-s", "256x192"][2:] == [
+        "2.53", "M", "2.50", "M", "1.06", "G", "2.53", "/", "1.07", "70.2",
+    ]  # fmt: skip
+    assert rows["hrnet-w32", "384x288"][-1] == "[1][2]"
+    assert "[1] published figure: multiply-adds / 2^30" in done.out
+    assert "it should read 17.2" in done.out
+    listed = evopose("models", "--json").json["models"]
+    assert len(listed) == len(rows) - len([row for row in rows if row[0] not in MODELS])
+    found = {(one["name"], *one["input_hw"]): one for one in listed}
+    assert found["evopose2d-s", 256, 192]["num_parameters"] == 2_531_199
+    assert found["evopose2d-m", 384, 288]["published"]["ap"] == 75.1
+    assert found["evopose2d", 256, 192]["num_macs"] is None
 
 
 @pytest.fixture
