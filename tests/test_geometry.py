@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evopose.geometry import (
     apply_affine,
     box_to_crop,
+    boxes_about,
     compose_affine,
     crop_affine,
     invert_affine,
@@ -108,3 +109,15 @@ def test_the_padded_box_touches_two_sides_of_the_crop(corner, size, padding) -> 
     share = (corners[1] - corners[0]) * padding / (width, height)
     assert share.max() == pytest.approx(1)
     np.testing.assert_allclose(corners.sum(axis=0), (width, height), rtol=1e-6)
+
+
+def test_boxes_about_points() -> None:
+    xy = np.array(
+        [[[10, 20], [30, 80], [500, 500]], [[4, 5], [7, 7], [9, 9]], [[1, 1], [2, 2], [3, 3]]]
+    )
+    known = np.array([[1, 1, 0], [1, 0, 0], [0, 0, 0]], bool)
+    found = boxes_about(xy, known, margin=1.2, least=20)
+    np.testing.assert_allclose(found[0], [8, 14, 32, 86])
+    np.testing.assert_allclose(found[1], [-8, -7, 16, 17])
+    assert np.isnan(found[2]).all()
+    assert boxes_about(xy[:0], known[:0], margin=1.2, least=20).shape == (0, 4)

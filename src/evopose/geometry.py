@@ -28,6 +28,21 @@ def box_to_crop(
     return np.array([(left + right) / 2, (top + bottom) / 2]), side * padding / height
 
 
+def boxes_about(xy: Array, known: NDArray[np.bool_], *, margin: float, least: float) -> Array:
+    """Return boxes (N, 4) `xyxy` about the `known` (N, K) ones of points (N, K, 2).
+
+    Each side is `margin` times their extent, or times `least` where they have none. A row in which
+    nothing is known is NaN.
+    """
+    some = known.any(axis=1, keepdims=True)
+    low = np.where(known[..., None], xy, np.inf).min(axis=1)
+    high = np.where(known[..., None], xy, -np.inf).max(axis=1)
+    low, high = np.where(some, low, np.nan), np.where(some, high, np.nan)
+    half = np.where(high == low, least, high - low) * margin / 2
+    centre = (low + high) / 2
+    return np.concatenate([centre - half, centre + half], axis=1)
+
+
 def crop_affine(
     centre: Array,
     scale: float,

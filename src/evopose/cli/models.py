@@ -102,7 +102,7 @@ def _said(row: _Row) -> list[str]:
     unusual = one.gflops is not None and one.convention != MACS
     return [
         *([f"published figure: {one.convention}"] if unusual else []),
-        *([f"AP of {one.ap_of}"] if one.ap_of else []),
+        *([f"AP: {one.ap_of}"] if one.ap_of else []),
         *([one.note] if one.note else []),
     ]
 
@@ -114,10 +114,16 @@ def _cells(row: _Row, notes: list[str]) -> dict[str, str]:
     return {
         "name": row.name,
         "input": f"{row.input_hw[0]}x{row.input_hw[1]}",
-        "parameters": count(row.num_parameters),
-        "trainable": count(row.num_trainable),
+        "parameters": _millions(row.num_parameters),
+        "trainable": _millions(row.num_trainable),
         "multiply-adds": count(row.num_macs),
         "published": f"{one.parameters_m} / {one.gflops}" if one and one.gflops else "",
         "AP": f"{one.ap}" if one and one.ap else "",
         "notes": "".join(f"[{notes.index(said) + 1}]" for said in _said(row)),
     }
+
+
+def _millions(value: int | None) -> str:
+    from evopose.report.text import number
+
+    return "" if value is None else f"{number(value / 1e6, 3 if value < 1e8 else 4)} M"

@@ -9,11 +9,10 @@ from evopose.data.crops import CropCache
 from evopose.data.loader import Batch
 from evopose.data.pose_errors import error_rates, synthesise
 from evopose.errors import DataError
-from evopose.geometry import apply_affine, compose_affine, invert_affine
+from evopose.geometry import apply_affine, boxes_about, compose_affine, invert_affine
 
 BOX_MARGIN = 1.2
-"""A person's box is this much larger than the extent of its labelled keypoints, as PoseFix's test
-code takes it."""
+"""A person's box is this much larger than the extent of the keypoints, as PoseFix takes it."""
 LEAST_SIDE = 20.0
 """Of a box whose keypoints have no extent, in pixels of the image, before `BOX_MARGIN`."""
 NEAR_IOU = 0.1
@@ -123,7 +122,8 @@ def near_persons(
 
     Near are persons of the same image whose boxes have an intersection over union of at least 0.1.
     """
-    boxes = _boxes(keypoints)
+    known = keypoints[..., 2] > 0
+    boxes = boxes_about(keypoints[..., :2], known, margin=BOX_MARGIN, least=LEAST_SIDE)
     near = [np.empty(0, np.int64)] * len(boxes)
     order = np.argsort(image_ids, kind="stable")
     starts = np.flatnonzero(np.diff(image_ids[order])) + 1
@@ -142,16 +142,6 @@ def _to_image(cache: CropCache) -> NDArray[np.float64]:
     for i, affine in enumerate(cache.affines):
         found[i, :, :2] = apply_affine(invert_affine(affine), found[i, :, :2])
     return found
-
-
-def _boxes(keypoints: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return boxes (N, 4) `xyxy` about the labelled ones of keypoints (N, K, 3)."""
-    labelled = keypoints[..., 2:] > 0
-    low = np.where(labelled, keypoints[..., :2], np.inf).min(axis=1)
-    high = np.where(labelled, keypoints[..., :2], -np.inf).max(axis=1)
-    side = np.where(high > low, high - low, LEAST_SIDE) * BOX_MARGIN
-    centre = (low + high) / 2
-    return np.concatenate([centre - side / 2, centre + side / 2], axis=1)
 
 
 def _iou(boxes: NDArray[np.floating]) -> NDArray[np.floating]:

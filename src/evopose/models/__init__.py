@@ -84,6 +84,19 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "hrnet-w32": _other("HRNet, 32 channels at the finest", "hrnet", "hrnet", width=32),
     "hrnet-w48": _other("HRNet, 48 channels at the finest", "hrnet", "hrnet", width=48),
+    "cpn-r50": _other("CPN on ResNet-50", "cpn", "cpn", depth=50),
+    "cpn-r101": _other("CPN on ResNet-101", "cpn", "cpn", (384, 288), depth=101),
+    "cpn-inception-resnet": _other(
+        "CPN on Inception-ResNet-v2", "cpn", "cpn", (384, 288), depth="inception-resnet-v2"
+    ),
+    "mspn-1x": _other("MSPN of one stage, ResNet-50", "mspn", "mspn", stages=1),
+    "mspn-2x": _other("MSPN of two stages", "mspn", "mspn", stages=2),
+    "mspn-3x": _other("MSPN of three stages", "mspn", "mspn", stages=3),
+    "mspn-4x": _other("MSPN of four stages", "mspn", "mspn", stages=4),
+    "posefix-r50": _other("PoseFix, ResNet-50: refines poses", "posefix", "posefix", depth=50),
+    "posefix-r152": _other(
+        "PoseFix, ResNet-152: refines poses", "posefix", "posefix", (256, 192), depth=152
+    ),
 }
 """Every network that can be built, by name."""
 

@@ -48,6 +48,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     "hrnet": Architecture(
         module="hrnet", network="HRNet", config="HRNetConfig", build="build_hrnet"
     ),
+    "cpn": Architecture(module="cpn", network="CPN", config="CPNConfig", build="build_cpn"),
+    "mspn": Architecture(module="mspn", network="MSPN", config="MSPNConfig", build="build_mspn"),
+    "posefix": Architecture(
+        module="posefix", network="PoseFix", config="PoseFixConfig", build="build_posefix"
+    ),
 }
 """Name in a model file -> architecture."""
 

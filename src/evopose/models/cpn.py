@@ -19,6 +19,7 @@ from evopose.errors import ConfigError
 from evopose.models.checks import check_outline
 from evopose.models.conv_norm import ConvNorm
 from evopose.models.inception_resnet import INCEPTION_CHANNELS, InceptionResNetV2
+from evopose.models.network import PoseNetwork
 from evopose.models.resnet import RESNET_CHANNELS, Bottleneck, ResNet
 
 RESNET_DEPTHS = (50, 101)
@@ -57,7 +58,7 @@ class CPNConfig:
             )
 
 
-class CPN(nn.Module):
+class CPN(PoseNetwork):
     """The network of one configuration.
 
     `forward` takes images (N, 3, H, W), H and W multiples of 32, and returns heatmaps

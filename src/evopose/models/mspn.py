@@ -18,6 +18,7 @@ from torch.nn import functional
 from evopose.errors import ConfigError
 from evopose.models.checks import check_outline
 from evopose.models.conv_norm import ConvNorm
+from evopose.models.network import PoseNetwork
 from evopose.models.resnet import RESNET_BLOCKS, RESNET_CHANNELS, resnet_layer
 
 MAX_STAGES = 4
@@ -57,7 +58,7 @@ class MSPNConfig:
             raise ConfigError(f"channels must be at least 1, got {self.channels}")
 
 
-class MSPN(nn.Module):
+class MSPN(PoseNetwork):
     """The network of one configuration.
 
     `forward` takes images (N, 3, H, W), H and W multiples of 32, and returns heatmaps

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from evopose.data.augment import Augmentation
+from evopose.models.importers.cpn import INPUT as CPN_INPUT
+from evopose.models.importers.mspn import AUTHORS_INPUT as MSPN_INPUT
+from evopose.models.importers.posefix import INPUT as POSEFIX_INPUT
 from evopose.models.inputs import InputSpec
 from evopose.training.config import TrainConfig, scaled_learning_rate
 
@@ -177,5 +180,8 @@ TRAIN_RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "paper": paper,
     "simple-baseline": simple_baseline,
     "hrnet": hrnet,
+    "cpn": cpn,
+    "mspn": mspn,
+    "posefix": posefix,
 }
 """Name of `--recipe` -> configuration of a training."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from evopose.data.loader import Batch, batches
+from evopose.data.pose_sources import PoseSource
 from evopose.errors import RunError, TrainingDiverged
 from evopose.models.layers import use_generator
 from evopose.training.averages import warm_batch_norms, weight_average
@@ -29,7 +30,6 @@ from evopose.training.optimizer import make_optimizer
 from evopose.training.schedule import learning_rate
 from evopose.training.validate import (
     Encoder,
-    PoseSource,
     TrainData,
     Validation,
     judge,

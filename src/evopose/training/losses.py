@@ -4,14 +4,18 @@ Outputs are a tuple of (N, K, h, w) float32, one a stage that is supervised, the
 last; visibility is (N, K) in COCO's 0, 1, 2, and 0 outside the crop.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from evopose.models.importers.cpn import KERNELS as CPN_KERNELS
+from evopose.training import refine_losses, stage_losses
 
 Outputs = tuple[Tensor, ...]
 
@@ -49,8 +53,8 @@ class Loss:
     """Whether it judges all stages of the network, or its answer alone."""
     codec: str = "gaussian"
     """The codec that makes the targets and reads the heatmaps."""
-    codec_params: dict[str, Any] = field(default_factory=dict)
-    """Parameters of that codec that go with this loss."""
+    codec_params: Callable[[tuple[int, int]], dict[str, Any]] = lambda input_hw: {}
+    """Input size -> parameters of that codec that go with this loss."""
 
     def __call__(
         self, outputs: Tensor | Outputs, target: Tensor, visibility: Tensor
@@ -95,12 +99,53 @@ def visible_keypoints(target: Tensor, visibility: Tensor) -> Tensor:
     return (visibility > 0).sum().float()
 
 
+def _megvii(
+    input_hw: tuple[int, int],
+    *,
+    kernels: tuple[int, ...],
+    blur: int,
+    known: Mapping[int, tuple[int, ...]] | None = None,
+) -> dict[str, Any]:
+    """Return sides of Gaussian kernels for an input size: those given are for 256 rows, scaled to
+    others but for heights whose own are `known`."""
+    scale = input_hw[0] / 256
+
+    def odd(side: int) -> int:
+        return max(1, 2 * round((side * scale - 1) / 2) + 1)
+
+    sides = (known or {}).get(input_hw[0]) or tuple(odd(side) for side in kernels)
+    return {"kernels": list(sides), "blur_kernel": min(odd(blur), 21)}
+
+
 LOSSES: dict[str, Loss] = {
     "mse": Loss(value=heatmap_mse, divisor=all_pixels),
     "softmax": Loss(
         value=softmax_divergence,
         divisor=visible_keypoints,
-        codec_params={"activation": "softmax"},
+        codec_params=lambda input_hw: {"activation": "softmax"},
+    ),
+    "cpn": Loss(
+        value=stage_losses.cpn,
+        divisor=stage_losses.batch_size,
+        target=stage_losses.levels_target,
+        every_stage=True,
+        codec="megvii",
+        codec_params=partial(_megvii, kernels=CPN_KERNELS[256], blur=21, known=CPN_KERNELS),
+    ),
+    "mspn": Loss(
+        value=stage_losses.mspn,
+        divisor=stage_losses.batch_size,
+        target=stage_losses.levels_target,
+        every_stage=True,
+        codec="megvii",
+        codec_params=partial(_megvii, kernels=(15, 11, 9, 7, 5), blur=5),
+    ),
+    "posefix": Loss(
+        value=refine_losses.value,
+        divisor=refine_losses.divisor,
+        target=refine_losses.target,
+        codec="soft_argmax",
+        codec_params=lambda input_hw: {"activation": "softmax"},
     ),
 }
 """Name in `TrainConfig.loss` -> loss."""

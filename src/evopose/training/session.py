@@ -14,6 +14,7 @@ from evopose.data.crops import CropSpec
 from evopose.data.cutting import build_crops
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
+from evopose.data.pose_sources import PoseSource, SyntheticErrors
 from evopose.errors import RunError
 from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.modelfile import model_card, save_model
@@ -24,7 +25,7 @@ from evopose.training.compute import Compute, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
 from evopose.training.losses import LOSSES
-from evopose.training.validate import Encoder, PoseSource, TrainData
+from evopose.training.validate import Encoder, TrainData
 
 MARGIN = 1.4
 """Side of a stored crop over the network's: room to turn and to zoom out."""
@@ -39,8 +40,8 @@ class Trained:
     outcome: FitResult
 
 
-def codec_spec(training: TrainConfig) -> CodecSpec:
-    """Return the codec that a network trained this way is read with."""
+def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) -> CodecSpec:
+    """Return the codec that a network of that input size, trained this way, is read with."""
     loss = LOSSES[training.loss]
     params: dict[str, Any] = {}
     if loss.codec == "gaussian":
@@ -52,7 +53,7 @@ def codec_spec(training: TrainConfig) -> CodecSpec:
             "truncate": training.truncate,
         }
         params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
-    return CodecSpec(name=loss.codec, params=params | loss.codec_params)
+    return CodecSpec(name=loss.codec, params=params | loss.codec_params(input_hw))
 
 
 _LATER = {"peak": 255.0, "truncate": None}
@@ -127,7 +128,7 @@ def train_network(
         "data": data.digest,
     }
     _write_config(out / "config.json", described, goes_on=checkpoint.exists())
-    codec = codec_spec(training)
+    codec = codec_spec(training, net.config.input_hw)
 
     def note(event: dict[str, Any]) -> None:
         if event.get("kind") == "epoch":
@@ -185,4 +186,4 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
 def poses_for(net: PoseNetwork, data: TrainData, *, seed: int) -> PoseSource | None:
     """Return where a network that refines poses gets them from for these persons: errors made up
     as PoseFix does. None for other networks."""
-    return None
+    return SyntheticErrors(data.cache, seed) if net.refines else None

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from evopose.codecs import Codec
 from evopose.data.augment import Augmentation
 from evopose.data.crops import CropCache
 from evopose.data.loader import Batch, batches
+from evopose.data.pose_sources import PoseSource
 from evopose.metrics.oks import oks
 from evopose.models.inputs import InputSpec
 from evopose.training.losses import LOSSES, Loss
@@ -41,13 +42,6 @@ class Encoder:
 
     input: InputSpec
     codec: Codec
-
-
-class PoseSource(Protocol):
-    """Where a network that refines poses gets those that it shall refine."""
-
-    def poses(self, batch: Batch, epoch: int) -> NDArray[np.float32]:
-        """Return (N, K, 3): x, y in pixels of the batch's crops, and whether given (above 0)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from evopose.models.importers.slim import (
     to_torch,
     training_only,
 )
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 
 DEFAULT_INPUT_HW = (256, 192)
 MEAN_PIXEL = (102.9801, 115.9465, 122.7717)

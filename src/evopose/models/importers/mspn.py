@@ -17,7 +17,7 @@ from evopose.models.importers.filling import (
     unfilled,
     wrapper_of,
 )
-from evopose.models.modelfile import CodecSpec, InputSpec
+from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.mspn import LARGEST_STRIDE, MSPN, UNITS, MSPNConfig, build_mspn
 from evopose.models.resnet import RESNET_BLOCKS
 

@@ -1,0 +1,1 @@
+"""From images to poses. Importing this package loads no torch; its `pipeline` does."""
