@@ -9,7 +9,7 @@ import pytest
 from evopose import __version__
 from goldens import check_golden
 
-VERBS = ("", "evolve", "train", "status", "watch", "report", "compare", "space", "models")
+VERBS = ("", "evolve", "train", "import", "status", "watch", "report", "compare", "space", "models")
 
 
 def run(*arguments, code=None):
