@@ -10,9 +10,12 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from evopose.data.augment import Augmentation
 from evopose.data.layouts import open_dataset
 from evopose.data.loader import batches
+from evopose.data.pose_sources import SyntheticErrors
 from evopose.models import MODELS, build_model
 from evopose.models.network import PoseNetwork
 from evopose.recipes import TRAIN_RECIPES
@@ -20,7 +23,7 @@ from evopose.training.batch_norm import reestimate_batch_norm
 from evopose.training.compute import make_fabric, prepare, resolve_compute
 from evopose.training.config import TrainConfig
 from evopose.training.loop import fit
-from evopose.training.session import MARGIN, codec_spec, cut_crops, make_encoder, poses_for
+from evopose.training.session import MARGIN, codec_spec, cut_crops, make_encoder
 from evopose.training.validate import TrainData, normalise, validate
 
 SYSTEMS = (
@@ -69,8 +72,8 @@ def _learn(
     compute = resolve_compute("cpu", threads=args.threads)
     prepare(compute)
     fabric = make_fabric(compute)
-    encoder = make_encoder(net, codec_spec(training), training.input)
-    poses = poses_for(net, eight, seed=0)
+    encoder = make_encoder(net, codec_spec(training, net.config.input_hw), training.input)
+    poses = SyntheticErrors(eight.cache, seed=0) if net.refines else None
     begun, steps, oks = time.monotonic(), 0, 0.0
     while steps < args.steps and oks <= ENOUGH:
         fit(
@@ -85,13 +88,13 @@ def _learn(
 def _oks(net: PoseNetwork, eight: TrainData, training: TrainConfig, fabric: Any, poses: Any) -> Any:
     """Return the mean OKS, the batch norms' statistics those of the eight: so few steps move
     running statistics only so far."""
-    encoder = make_encoder(net, codec_spec(training), training.input)
+    encoder = make_encoder(net, codec_spec(training, net.config.input_hw), training.input)
     (batch,) = batches(
         eight.cache, batch_size=8, augmentation=Augmentation.none(), seed=0, epoch=0, shuffle=False
     )
     images = normalise(batch.images, fabric.device, encoder.input)
-    if poses is None:
-        reestimate_batch_norm(net, [images])
+    given = () if poses is None else (torch.from_numpy(poses.poses(batch, 0)),)
+    reestimate_batch_norm(net, [(images, *given)])
     found = validate(
         net, eight, encoder=encoder, loss=training.loss, batch_size=8, fabric=fabric, poses=poses
     )

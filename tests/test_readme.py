@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 VERBS = (
-    "evolve", "train", "status", "watch", "report", "compare", "space", "models", "data check",
-    "data import", "data split", "data synthetic",
+    "evolve", "train", "evaluate", "predict", "import", "status", "watch", "report", "compare",
+    "space", "models", "data check", "data import", "data split", "data synthetic",
 )  # fmt: skip
 
 

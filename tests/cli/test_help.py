@@ -9,7 +9,10 @@ import pytest
 from evopose import __version__
 from goldens import check_golden
 
-VERBS = ("", "evolve", "train", "import", "status", "watch", "report", "compare", "space", "models")
+VERBS = (
+    "", "evolve", "train", "evaluate", "predict", "import", "status", "watch", "report", "compare",
+    "space", "models",
+)  # fmt: skip
 
 
 def run(*arguments, code=None):

@@ -120,3 +120,36 @@ def test_half_body_needs_cocos_names():
 def test_amounts_that_make_no_sense_are_refused(wrong, message):
     with pytest.raises(ConfigError, match=message):
         Augmentation(**wrong)
+
+
+def test_uniform_scales_and_turns():
+    """As MSPN's and CPN's loaders draw them."""
+    d = draws(
+        Augmentation(
+            scale_range=(0.5, 0.9), rotation_deg=45, rotation_uniform=True, rotation_probability=0.5
+        )
+    )
+    assert 0.5 <= d.scale.min() < 0.501
+    assert 0.899 < d.scale.max() <= 0.9
+    assert np.quantile(d.scale, [0.25, 0.75]) == pytest.approx([0.6, 0.8], abs=0.01)
+    turned = d.rotation_deg[d.rotation_deg != 0]
+    assert len(turned) / COUNT == pytest.approx(0.5, abs=0.01)
+    assert np.quantile(turned, [0, 0.25, 0.75, 1]) == pytest.approx([-45, -22.5, 22.5, 45], abs=1)
+
+
+def test_an_extension_only_widens():
+    plain, wider = (
+        draws(Augmentation(scale_range=(0.5, 0.9), extension=extension)) for extension in (0, 0.8)
+    )
+    grown = wider.scale / plain.scale
+    assert 1 <= grown.min() < 1.001
+    assert 1.799 < grown.max() <= 1.8
+    assert grown.mean() == pytest.approx(1.4, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scale_range": (0.9, 0.5)}, {"scale_range": (0, 1)}, {"extension": -0.1}]
+)
+def test_impossible_scales_are_refused(options):
+    with pytest.raises(ConfigError, match=r"scale_range must|extension must not"):
+        Augmentation(**options)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from torch import nn
 
 from evopose.errors import ConfigError, ModelError
 from evopose.genotype import GENOTYPES, Genotype
 from evopose.models import MODELS, build_model, split_name
 from evopose.models.complexity import complexity
+from evopose.models.network import PoseNetwork
+from evopose.recipes import TRAIN_RECIPES
 
 TINY = Genotype.from_list([[3, 1, 1, 1], [3, 1, 1, 2]])
 
@@ -19,10 +20,12 @@ def test_every_entry_of_the_table_builds(name) -> None:
     needed = entry.architecture == "evopose2d" and entry.genotype is None
     genotype = TINY if needed else None
     net = build_model(name, input_hw=(64, 64), num_keypoints=3, genotype=genotype)
-    assert isinstance(net, nn.Module)
+    assert isinstance(net, PoseNetwork)
+    assert MODELS[name].recipe in TRAIN_RECIPES
     with torch.no_grad():
-        heatmaps = net.eval()(torch.zeros(2, 3, 64, 64))
-    assert heatmaps.shape[:2] == (2, 3)
+        given = (torch.zeros(2, 3, 3),) if net.refines else ()
+        heatmaps = net.eval()(torch.zeros(2, 3, 64, 64), *given)
+    assert heatmaps.shape == (2, 3, *net.heatmap_hw)
     assert entry.summary
     split_name(name)
 

@@ -66,7 +66,9 @@ def test_logits_and_coordinates_are_those_of_the_original() -> None:
 def test_how_it_is_fed_and_what_the_file_does_not_say() -> None:
     found = POSEFIX.read(zeros(GOLDEN["shapes"] | TRAINING), ImportOptions(file_name="x.ckpt"))
     assert found.net.config.input_hw == (384, 288)
-    assert found.report.notes == ("neither an option nor its name gives an input size: 384x288",)
+    assert found.report.notes == (
+        "neither an option nor its name gives an input size: 384x288 is taken",
+    )
     assert found.input.color == "BGR"
     assert (found.input.scale, found.input.std) == (1.0, (1.0, 1.0, 1.0))
     assert found.input.mean == (123.68, 116.78, 103.94)

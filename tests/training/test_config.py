@@ -6,6 +6,8 @@ import pytest
 
 from evopose.data.augment import Augmentation
 from evopose.errors import ConfigError
+from evopose.models.inputs import InputSpec
+from evopose.recipes import TRAIN_RECIPES
 from evopose.training.config import TrainConfig
 
 
@@ -25,7 +27,11 @@ from evopose.training.config import TrainConfig
         ({"patience": 0}, "patience must be at least 1 epoch, or None, got 0"),
         ({"ema_decay": 1.0}, "ema_decay must be at least 0 and below 1"),
         ({"optimizer": "sgd"}, "optimizer must be one of adam, adamw, got 'sgd'"),
-        ({"loss": "l1"}, "loss must be one of mse, softmax, got 'l1'"),
+        ({"loss": "l1"}, "loss must be one of mse, softmax, cpn, mspn, posefix, got 'l1'"),
+        ({"schedule": "poly"}, "schedule must be one of cosine, linear, step, got 'poly'"),
+        ({"schedule": "step"}, "milestones go with the step schedule"),
+        ({"milestones": (3,)}, r"milestones go with the step schedule.* got cosine with \(3,\)"),
+        ({"peak": 0.0}, "peak must be positive"),
         ({"precision": "fp16"}, "precision must be one of auto, fp32, bf16"),
     ],
 )
@@ -34,8 +40,31 @@ def test_what_cannot_be_trained_with_is_refused(options, message) -> None:
         TrainConfig(**{"epochs": 1} | options)
 
 
+@pytest.mark.parametrize("name", TRAIN_RECIPES)
+def test_every_recipe_survives_json(name) -> None:
+    config = TRAIN_RECIPES[name]()
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_what_older_versions_wrote_is_read() -> None:
+    """Options that came later have the values that had no name then."""
+    value = TrainConfig(epochs=3).to_dict()
+    for name in ("schedule", "milestones", "step_factor", "decay_all", "peak", "truncate", "input"):
+        del value[name]
+    for name in ("scale_range", "extension", "rotation_uniform"):
+        del value["augmentation"][name]
+    assert TrainConfig.from_dict(value) == TrainConfig(epochs=3)
+
+
 def test_json_round_trip() -> None:
-    config = TrainConfig(epochs=3, patience=2, augmentation=Augmentation(flip=0.1, colour=0.3))
+    config = TrainConfig(
+        epochs=3,
+        patience=2,
+        schedule="step",
+        milestones=(1, 2.5),
+        input=InputSpec(color="BGR", mean=(1.0, 2.0, 3.0)),
+        augmentation=Augmentation(flip=0.1, colour=0.3, scale_range=(0.5, 1.5)),
+    )
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 

@@ -46,3 +46,11 @@ def test_adam_adds_the_decay_to_the_gradient(gradient) -> None:
 def test_adamw_takes_it_off_the_weight() -> None:
     assert one_step("adamw", 3.0) == pytest.approx(2 * (1 - 0.1 * 0.5) - 0.1)
     assert one_step("adamw", 0.0) == pytest.approx(2 * (1 - 0.1 * 0.5))
+
+
+def test_all_parameters_decay_where_a_recipe_says_so() -> None:
+    net = make_net()
+    config = TrainConfig(epochs=1, weight_decay=1e-5, decay_all=True)
+    decayed, others = make_optimizer(net, config).param_groups
+    assert len(decayed["params"]) == len(list(net.parameters()))
+    assert not others["params"]

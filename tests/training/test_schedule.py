@@ -44,3 +44,19 @@ def test_the_papers_rate_grows_with_the_batch() -> None:
     """0.00025 * 512 / 32, as `E3.yaml` and `train.py` of the official code have it."""
     assert scaled_learning_rate(512) == pytest.approx(0.004)
     assert scaled_learning_rate(32) == 2.5e-4
+
+
+def test_a_line_to_zero() -> None:
+    config = TrainConfig(epochs=10, learning_rate=2e-3, warmup_epochs=2, schedule="linear")
+    found = rates(config, 5)
+    np.testing.assert_allclose(found[10:], 2e-3 * (1 - np.arange(40) / 40), rtol=1e-12)
+    np.testing.assert_allclose(found[:10], 2e-3 * np.arange(10) / 10, rtol=1e-12)
+
+
+def test_steps_fall_at_the_end_of_their_epochs() -> None:
+    config = TrainConfig(
+        epochs=140, learning_rate=1e-3, schedule="step", milestones=(90, 120), step_factor=0.1
+    )
+    found = rates(config, 3)
+    expected = np.repeat([1e-3, 1e-4, 1e-5], [270, 90, 60])
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evopose.skeleton import Skeleton
 
 FORMATS: dict[str, str] = {
-    "cpn": "CPN of its authors (TensorFlow 1)",
+    "cpn": "CPN of its authors (TensorFlow)",
     "efficientnet-keras": "ImageNet's EfficientNet-B0 to B7 of Keras (.h5), to start a search from",
     "efficientnet-timm": "the same of timm, efficientnet_b*",
     "efficientnet-timm-tf": "the same of timm, tf_efficientnet_b*: those that fit best",
@@ -40,8 +40,8 @@ FORMATS: dict[str, str] = {
     "hrnet-mmpose": "HRNet of mmpose",
     "mspn": "MSPN of its authors",
     "mspn-mmpose": "MSPN of mmpose",
-    "posefix": "PoseFix of its authors (TensorFlow 1)",
-    "posefix-imagenet": "ImageNet's slim ResNets (TensorFlow 1), to train PoseFix from",
+    "posefix": "PoseFix of its authors (TensorFlow)",
+    "posefix-imagenet": "ImageNet's ResNets of TensorFlow's slim, to train a PoseFix",
     "resnet-imagenet": "ImageNet's ResNet-50, 101, 152 of torchvision and timm, to train",
     "simple-baseline": "SimpleBaseline of its authors",
     "simple-baseline-mmpose": "SimpleBaseline of mmpose",

@@ -32,7 +32,10 @@ from evopose.cli.options import (
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
+    from evopose.models.network import PoseNetwork
+    from evopose.training.compute import Compute
     from evopose.training.config import TrainConfig
+    from evopose.training.session import PosesOf
 
 MODEL = typer.Argument(
     help="A model file, a run folder (its best), RUN:ID, or a name (see `evopose models`).",
@@ -62,6 +65,12 @@ def train(
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
     loss: str = option("mse, softmax, or that of a network.", _TRAINING),
+    refined: str = option(
+        "For a refiner: a model whose poses it learns to mend, instead of made-up errors.",
+        _TRAINING,
+        "--errors-of",
+        metavar="MODEL",
+    ),
     accumulate: int = option("Parts to cut each batch into, to save memory.", _TRAINING),
     patience: int = option(
         "Stop after so many epochs without a better validation loss.", _TRAINING
@@ -156,6 +165,7 @@ def train(
             compute=compute,
             provenance={"model": model, "recipe": recipe, "versions": versions()},
             resume=resume,
+            poses_of=_poses_of(net, refined, compute, seed),
             on_data=on_data,
             on_progress=tell,
             should_stop=stop,
@@ -193,6 +203,20 @@ def _recipe(model: str, recipe: str) -> str:
     if recipe != OWN:
         return recipe
     return MODELS[split_name(model)[0]].recipe if find_model_file(model) is None else "small"
+
+
+def _poses_of(
+    net: "PoseNetwork", model: str | None, compute: "Compute", seed: int
+) -> "PosesOf | None":
+    """Return where a refiner's poses come from; None for a network that finds them."""
+    from evopose.search.network import require_model_file
+    from evopose.training.poses import errors_of, synthetic_errors
+
+    if not net.refines:
+        if model:
+            raise ConfigError("--errors-of is for networks that refine poses (posefix-r50, -r152)")
+        return None
+    return errors_of(require_model_file(model), compute) if model else synthetic_errors(seed)
 
 
 def _config(recipe: str, **options: Any) -> "TrainConfig":

@@ -42,7 +42,8 @@ PUBLISHED: tuple[Published, ...] = (
         ap=68.6,
     ),
     Published(
-        model="cpn-r101", input_hw=(384, 288), convention=_UNPUBLISHED, ap=72.9, ap_of="the repository tf-cpn"
+        model="cpn-r101", input_hw=(384, 288), convention=_UNPUBLISHED, ap=72.9,
+        ap_of="the repository tf-cpn",
     ),
     Published(
         model="cpn-inception-resnet", input_hw=(384, 288), convention=_UNPUBLISHED, ap=72.1,
@@ -71,7 +72,8 @@ PUBLISHED: tuple[Published, ...] = (
     Published(model="hrnet-w48", input_hw=(384, 288), parameters_m=63.6, gflops=35.3, ap=76.3),
     Published(model="mspn-1x", input_hw=(256, 192), convention=_UNPUBLISHED),
     Published(
-        model="mspn-2x", input_hw=(256, 192), convention=_UNPUBLISHED, ap=74.5, ap_of="the MSPN repository"
+        model="mspn-2x", input_hw=(256, 192), convention=_UNPUBLISHED, ap=74.5,
+        ap_of="the MSPN repository",
     ),
     Published(model="mspn-3x", input_hw=(256, 192), convention=_UNPUBLISHED),
     Published(

@@ -94,7 +94,8 @@ def cpn() -> TrainConfig:
     """Return CPN's own recipe: Adam, the rate halved every 60 of its epochs of 60,000 samples, that
     is every 24 of ours over COCO's 149,813 persons; 350 of them, as released, are 140.
 
-    Its samples come four from an image (as it is, mirrored, twice turned); ours are drawn apart.
+    Its samples come four from a person (as it is, mirrored, twice turned), ours with the same
+    probabilities; its scales are uniform to 1.35 with a cap at 1.25, ours uniform to the cap.
 
     Source: Chen et al., CVPR 2018; `models/COCO.res50.256x192.CPN` of tf-cpn at 48ea10d.
     """
@@ -109,7 +110,7 @@ def cpn() -> TrainConfig:
         loss="cpn",
         input=CPN_INPUT,
         augmentation=Augmentation(
-            scale_range=(0.7, 1.35), rotation_deg=45.0, rotation_uniform=True,
+            flip=0.25, scale_range=(0.7, 1.25), rotation_deg=45.0, rotation_uniform=True,
             rotation_probability=0.5,
         ),
     )  # fmt: skip

@@ -26,6 +26,7 @@ from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.inputs import InputSpec
 from evopose.models.modelfile import load_model, model_bytes, model_card
+from evopose.models.pixels import normalise
 from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
 from evopose.skeleton import Skeleton
@@ -35,7 +36,7 @@ from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import EpochRecord, FitResult, fit
 from evopose.training.session import codec_spec, make_encoder
-from evopose.training.validate import Encoder, TrainData, Validation, normalise, validate
+from evopose.training.validate import Encoder, TrainData, Validation, validate
 
 Heartbeat = Callable[..., None]
 

@@ -82,6 +82,16 @@ def find_model_file(model: str) -> Path | None:
     return None
 
 
+def require_model_file(model: str) -> Path:
+    """Return the file that `model` names. Raises: ModelError if it is a name, without weights."""
+    file = find_model_file(model)
+    if file is None:
+        raise ModelError(
+            f"{model} is a network without weights; give a model file, a run folder or RUN:ID"
+        )
+    return file
+
+
 def run_file(run: Path, individual: str | None) -> Path:
     """Return the file with the weights of an individual of a run; of its best for None."""
     with Store.read(run) as store:

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def reestimate_batch_norm(net: nn.Module, inputs: Iterable[Tensor]) -> int:
+def reestimate_batch_norm(net: nn.Module, inputs: Iterable[Tensor | tuple[Tensor, ...]]) -> int:
     """Set running means and variances to the plain averages over `inputs`; return their number.
 
-    `inputs` are normalised images (N, 3, H, W) on the network's device. Everything but the batch
+    `inputs` are normalised images (N, 3, H, W) on the network's device, or tuples of them and what
+    else the network takes. Everything but the batch
     norms stays in evaluation mode. Without inputs nothing changes.
 
     Source: Yu and Huang, arXiv 1903.05134, section 3.1 (post-statistics of batch norm).
@@ -27,7 +28,7 @@ def reestimate_batch_norm(net: nn.Module, inputs: Iterable[Tensor]) -> int:
                     norm.reset_running_stats()
                     norm.momentum = None
                     norm.train()
-            net(images)
+            net(*(images if isinstance(images, tuple) else (images,)))
             count += 1
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):

@@ -21,6 +21,7 @@ from evopose.data.loader import Batch, batches
 from evopose.data.pose_sources import PoseSource
 from evopose.errors import RunError, TrainingDiverged
 from evopose.models.layers import use_generator
+from evopose.models.pixels import normalise
 from evopose.training.averages import warm_batch_norms, weight_average
 from evopose.training.checkpoint import load_checkpoint, save_checkpoint
 from evopose.training.compute import Compute, make_fabric, place
@@ -33,7 +34,6 @@ from evopose.training.validate import (
     TrainData,
     Validation,
     judge,
-    normalise,
     validate,
 )
 

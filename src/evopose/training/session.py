@@ -14,7 +14,7 @@ from evopose.data.crops import CropSpec
 from evopose.data.cutting import build_crops
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
-from evopose.data.pose_sources import PoseSource, SyntheticErrors
+from evopose.data.pose_sources import PoseSource
 from evopose.errors import RunError
 from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.modelfile import model_card, save_model
@@ -27,6 +27,8 @@ from evopose.training.loop import FitResult, fit
 from evopose.training.losses import LOSSES
 from evopose.training.validate import Encoder, TrainData
 
+PosesOf = Callable[[PoseDataset, TrainData], PoseSource]
+"""From a split and its crops to the poses that a network which refines poses is given."""
 MARGIN = 1.4
 """Side of a stored crop over the network's: room to turn and to zoom out."""
 
@@ -91,7 +93,7 @@ def train_network(
     compute: Compute,
     provenance: dict[str, Any],
     resume: bool = False,
-    poses_of: Callable[[TrainData], PoseSource] | None = None,
+    poses_of: PosesOf | None = None,
     on_data: Progress | None = None,
     on_progress: Callable[[dict[str, Any]], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -121,7 +123,8 @@ def train_network(
         )
         for part in (data.train, data.val)
     )
-    poses, val_poses = (poses_of and poses_of(part) for part in (train, val))
+    poses = poses_of(data.train, train) if poses_of else None
+    val_poses = poses_of(data.val, val) if poses_of else None
     described = training.to_dict() | {
         "network": asdict(net.config),
         "skeleton": data.train.skeleton.to_json(),
@@ -181,9 +184,3 @@ def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> No
                 f"{', '.join(others)}: give those again, or choose another --out"
             )
     write_atomically(path, text.encode())
-
-
-def poses_for(net: PoseNetwork, data: TrainData, *, seed: int) -> PoseSource | None:
-    """Return where a network that refines poses gets them from for these persons: errors made up
-    as PoseFix does. None for other networks."""
-    return SyntheticErrors(data.cache, seed) if net.refines else None

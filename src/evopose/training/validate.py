@@ -17,6 +17,7 @@ from evopose.data.loader import Batch, batches
 from evopose.data.pose_sources import PoseSource
 from evopose.metrics.oks import oks
 from evopose.models.inputs import InputSpec
+from evopose.models.pixels import normalise
 from evopose.training.losses import LOSSES, Loss
 
 
@@ -96,16 +97,6 @@ class Validation:
     scores: NDArray[np.float64]
     """(N, K)."""
     seconds: float
-
-
-def normalise(images: NDArray[np.uint8], device: torch.device, spec: InputSpec) -> Tensor:
-    """Return RGB images (N, H, W, 3) uint8 as the network's input (N, 3, H, W), channels last."""
-    x = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)
-    if spec.color == "BGR":
-        x = x.flip(1)
-    mean = torch.tensor(spec.mean, device=device).view(3, 1, 1)
-    std = torch.tensor(spec.std, device=device).view(3, 1, 1)
-    return x.float().mul_(spec.scale / std).sub_(mean / std)
 
 
 @torch.no_grad()

@@ -47,7 +47,8 @@ def _is_cpn(arrays: Arrays) -> bool:
 def _read_cpn(arrays: Arrays, options: ImportOptions) -> Imported:
     scope, depth = slim_resnet(arrays)
     if depth not in RESNET_DEPTHS:
-        raise ModelError(f"its trunk is a ResNet-{depth}; a CPN has {RESNET_DEPTHS}")
+        depths = " or ".join(map(str, RESNET_DEPTHS))
+        raise ModelError(f"its trunk is a ResNet-{depth}; a CPN has one of {depths} layers")
     held = arrays[_MARKS[0]].shape[-1]
     config = CPNConfig(
         input_hw=options.input_hw

@@ -136,7 +136,7 @@ def _config(arrays: Arrays, options: ImportOptions, theirs: Rename) -> tuple[int
         stages=stages,
         depth=_depth(arrays, theirs),
         channels=rows(up.format(0) + "u_skip.conv.weight"),
-        bias=theirs("top.conv.conv.bias") in arrays,
+        bias=any(name.endswith(".conv.bias") for name in arrays),
     )
 
 

@@ -7,20 +7,13 @@ Source: scopes of mks0601/PoseFix_RELEASE `main/model.py`, `lib/nets/basemodel.p
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from evopose.errors import ModelError
-from evopose.models.importers.contract import (
-    Arrays,
-    Imported,
-    Importer,
-    ImportOptions,
-    load_strictly,
-)
-from evopose.models.importers.report import ImportReport
+from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions
+from evopose.models.importers.filling import fill, named_input_hw, size_notes, unfilled
 from evopose.models.importers.slim import (
     slim_names,
     slim_resnet,
@@ -29,15 +22,22 @@ from evopose.models.importers.slim import (
     training_only,
 )
 from evopose.models.inputs import CodecSpec, InputSpec
-from evopose.models.posefix import TRUNK_STRIDE, PoseFix, PoseFixConfig, build_posefix
+from evopose.models.posefix import (
+    HEAD_BLOCKS,
+    TRUNK_STRIDE,
+    PoseFix,
+    PoseFixConfig,
+    build_posefix,
+)
 
 DEFAULT_INPUT_HW = (384, 288)
+DEFAULT_KEYPOINTS = 17
+"""Of a trunk alone, which says nothing of keypoints."""
 INPUT = InputSpec(color="BGR", scale=1.0, mean=(123.68, 116.78, 103.94), std=(1.0, 1.0, 1.0))
 """Pixels as OpenCV reads them, blue first, less ImageNet's means, red first: the authors' order."""
 CODEC = CodecSpec(name="soft_argmax", params={"activation": "softmax"})
 
 _TRUNK = re.compile(r"resnet_v1[^/]*/")
-_UP = re.compile(r"up[123]/")
 _HEAD = ("up1/weights", "out/weights")
 _FIRST = "trunk.conv1.weight"
 _LAST = "final_layer."
@@ -55,117 +55,93 @@ def _is_imagenet(arrays: Arrays) -> bool:
 
 def _read_posefix(arrays: Arrays, options: ImportOptions) -> Imported:
     held = arrays["out/weights"].shape[-1]
-    net, names = _network(arrays, options, options.num_keypoints or held)
-    skipped = {name: why for name in arrays if (why := training_only(name))}
-    fresh: tuple[str, ...] = ()
-    notes: list[str] = []
-    if held != net.config.num_keypoints:
-        fresh = (_LAST,)
-        reason = f"for {held} keypoints, {net.config.num_keypoints} are wanted"
-        skipped |= {name: reason for name in arrays if name.startswith("out/")}
-        notes.append(
-            f"the last layer and the first one's channels of the pose start fresh: the file's are "
-            f"{reason}"
-        )
-    return _filled(net, names, arrays, options, skipped=skipped, fresh=fresh, notes=notes)
+    config = _config(arrays, options, options.num_keypoints or held)
+    if held == config.num_keypoints:
+        return _filled(unfilled(PoseFix, config), arrays, options)
+    reason = f"for {held} keypoints, {config.num_keypoints} are wanted"
+    return _filled(
+        build_posefix(config, seed=options.seed),
+        arrays,
+        options,
+        skipped={n: reason for n in arrays if n.startswith("out/") and not training_only(n)},
+        fresh=(_LAST,),
+        note="the last layer and the first one's channels of the pose start fresh: the file's are "
+        + reason,
+    )
 
 
 def _read_imagenet(arrays: Arrays, options: ImportOptions) -> Imported:
-    net, names = _network(arrays, options, options.num_keypoints or 17)
-    skipped = {
-        name: why
-        for name in arrays
-        if (why := training_only(name) or _CLASSIFIER.get(name.split("/")[1]))
-    }
+    config = _config(arrays, options, options.num_keypoints or DEFAULT_KEYPOINTS)
+    parts = {name: name.split("/") for name in arrays}
     return _filled(
-        net,
-        names,
+        build_posefix(config, seed=options.seed),
         arrays,
         options,
-        skipped=skipped,
+        skipped={n: _CLASSIFIER[p[1]] for n, p in parts.items() if p[1:2] and p[1] in _CLASSIFIER},
         fresh=("deconv_layers.", _LAST),
-        notes=[
-            "ImageNet's weights: the layers after the trunk and the pose's channels start fresh"
-        ],
+        note="ImageNet's weights: the layers after the trunk and the first one's channels of the "
+        "pose start fresh",
     )
 
 
-def _network(
-    arrays: Arrays, options: ImportOptions, num_keypoints: int
-) -> tuple[PoseFix, dict[str, str]]:
-    """Return the network of these arrays, and our names -> the file's."""
-    scope, depth = slim_resnet(arrays)
-    config = PoseFixConfig(
-        input_hw=options.input_hw or _named_hw(options.file_name) or DEFAULT_INPUT_HW,
+def _config(arrays: Arrays, options: ImportOptions, num_keypoints: int) -> PoseFixConfig:
+    return PoseFixConfig(
+        input_hw=options.input_hw
+        or named_input_hw(options.file_name, multiple=TRUNK_STRIDE)
+        or DEFAULT_INPUT_HW,
         num_keypoints=num_keypoints,
-        depth=depth,
+        depth=slim_resnet(arrays)[1],
     )
-    net = build_posefix(config, seed=options.seed)
-    scopes = slim_resnet_scopes(depth, scope) | {_LAST.rstrip("."): "out"}
-    for i in range(3):
-        scopes[f"deconv_layers.{3 * i}"] = f"up{i + 1}"
-        scopes[f"deconv_layers.{3 * i + 1}"] = f"up{i + 1}/BatchNorm"
-    return net, slim_names(net.state_dict(), scopes)
 
 
 def _filled(
     net: PoseFix,
-    names: Mapping[str, str],
     arrays: Arrays,
     options: ImportOptions,
     *,
-    skipped: Mapping[str, str],
-    fresh: tuple[str, ...],
-    notes: list[str],
+    skipped: Mapping[str, str] | None = None,
+    fresh: tuple[str, ...] = (),
+    note: str = "",
 ) -> Imported:
-    """Return `net` with all arrays that are not `skipped`, and what became of each."""
-    taken = {name: array for name, array in arrays.items() if name not in skipped}
-    for name, array in taken.items():
-        if not array.is_floating_point():
-            raise ModelError(f"{name} holds {_dtype(array)}, expected floating point")
-    ours = {theirs: our for our, theirs in names.items()}
-    given = {ours.get(name, name): to_torch(array) for name, array in taken.items()}
-    adapted = dict(_adapted(taken))
-    first, built = given.get(_FIRST), net.trunk.conv1.weight.detach()
-    if fresh and first is not None and first.shape != built.shape and first.shape[1] >= 3:
-        given[_FIRST] = torch.cat((first[:, :3].float(), built[:, 3:]), 1)
-        adapted[names[_FIRST]] += ", the image's channels alone"
-    load_strictly(net, given, source=names, fresh=fresh)
-    if not options.input_hw and not _named_hw(options.file_name):
-        height, width = DEFAULT_INPUT_HW
-        notes = [*notes, f"neither an option nor its name gives an input size: {height}x{width}"]
-    report = ImportReport(
-        source=options.file_name,
-        used=tuple(taken),
-        adapted=tuple(f"{name}: {what}" for name, what in adapted.items()),
-        skipped=tuple(f"{name}: {why}" for name, why in skipped.items()),
-        notes=tuple(notes),
+    """Return `net` with all arrays that are not `skipped`, and what became of each.
+
+    Where something is `fresh`, so are the first layer's channels of the pose.
+    """
+    scope, depth = slim_resnet(arrays)
+    names = slim_names(net.state_dict(), _scopes(scope, depth))
+    training = {name: why for name in arrays if (why := training_only(name))}
+    first = net.trunk.conv1.weight.detach().clone()
+
+    def convert(name: str, array: Tensor) -> tuple[Tensor, str]:
+        value = to_torch(array)
+        order = "(in, out, h, w)" if name.startswith("up") else "(out, in, h, w)"
+        done = f"axes to torch's {order}" if array.ndim == 4 else ""
+        if fresh and name == names[_FIRST]:
+            value = torch.cat((value[:, :3].float(), first[:, 3:]), 1)
+            done += ", the image's channels alone"
+        return value, done
+
+    notes = size_notes(options, multiple=TRUNK_STRIDE, default=DEFAULT_INPUT_HW)
+    report = fill(
+        net,
+        arrays,
+        options,
+        names=names,
+        skipped={**training, **(skipped or {})},
+        fresh=fresh,
+        notes=(note, *notes) if note else notes,
+        convert=convert,
     )
     return Imported(net=net, report=report, input=INPUT, codec=CODEC, trained_head=not fresh)
 
 
-def _adapted(arrays: Arrays) -> Iterator[tuple[str, str]]:
-    for name, array in arrays.items():
-        done = []
-        if array.ndim == 4:
-            order = "(in, out, h, w)" if _UP.match(name) else "(out, in, h, w)"
-            done.append(f"axes to torch's {order}")
-        if array.dtype != torch.float32:
-            done.append(f"{_dtype(array)} -> float32")
-        if done:
-            yield name, ", ".join(done)
-
-
-def _dtype(array: Tensor) -> str:
-    return str(array.dtype).removeprefix("torch.")
-
-
-def _named_hw(file_name: str) -> tuple[int, int] | None:
-    """Return the last HxW of a file's name that the network can take."""
-    for height, width in reversed(re.findall(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", file_name)):
-        if int(height) % TRUNK_STRIDE == int(width) % TRUNK_STRIDE == 0:
-            return int(height), int(width)
-    return None
+def _scopes(scope: str, depth: int) -> dict[str, str]:
+    """Return our module -> the variables' scope."""
+    scopes = slim_resnet_scopes(depth, scope) | {_LAST.rstrip("."): "out"}
+    for i in range(HEAD_BLOCKS):
+        scopes[f"deconv_layers.{3 * i}"] = f"up{i + 1}"
+        scopes[f"deconv_layers.{3 * i + 1}"] = f"up{i + 1}/BatchNorm"
+    return scopes
 
 
 POSEFIX = Importer(

@@ -1,0 +1,185 @@
+"""What MODEL, `--weights` and `--refine` mean to verbs that use a model."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+
+from evopose.cli.options import option, say
+from evopose.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    import torch
+
+    from evopose.inference.pipeline import Pipeline
+    from evopose.models.modelfile import LoadedModel
+
+MODEL = typer.Argument(
+    help="A model file, a run folder (its best), RUN:ID, or, with --weights, a name "
+    "(see `evopose models`).",
+    show_default=False,
+)
+
+
+def weights_option(panel: str | None = None) -> Any:
+    """Return the option that gives a name its weights."""
+    text = "For a name: coco (published weights, fetched once), or a file of weights."
+    return option(text, panel, "--weights", metavar="coco|FILE")
+
+
+def input_option(panel: str | None = None) -> Any:
+    """Return the option that gives a name its input size."""
+    return option("Input size, for a name.", panel, "--input", metavar="HxW")
+
+
+def refine_option(panel: str | None = None) -> Any:
+    """Return the option that names a PoseFix."""
+    return option("A PoseFix that mends the poses found.", panel, "--refine", metavar="MODEL")
+
+
+def load_pipeline(
+    model: str,
+    screen: Console,
+    *,
+    weights: str | None,
+    input_size: str | None,
+    refine: str | None,
+    flip_test: bool,
+    device: "torch.device",
+    batch_size: int,
+) -> "Pipeline":
+    """Return the pipeline that the options of a verb describe, and tell what it is.
+
+    Raises: ModelError, ConfigError as `open_model`; ModelError for a `--refine` that is no file.
+    """
+    from evopose.inference.pipeline import open_pipeline
+
+    loaded, origin = open_model(model, weights, input_size, screen)
+    height, width = loaded.card.input_hw
+    say(screen, f"network: {origin}, {height}x{width}")
+    if flip_test and loaded.card.skeleton.flip_pairs is None:
+        say(screen, "no flip test: the model's skeleton has no known left-right pairs")
+        flip_test = False
+    refiner = None
+    if refine is not None:
+        refiner = _open_refiner(refine)
+        say(screen, f"poses are mended by {refine}")
+    return open_pipeline(
+        loaded, device=device, batch_size=batch_size, flip_test=flip_test, refiner=refiner
+    )
+
+
+def open_model(
+    model: str, weights: str | None, input_size: str | None, screen: Console
+) -> tuple["LoadedModel", str]:
+    """Return the loaded model, and where it comes from, in words.
+
+    Raises: ModelError if there is no such model, or if the weights are another network's;
+    ConfigError for a name without weights, and for a file with them.
+    """
+    from evopose.models.modelfile import load_model
+    from evopose.search.network import find_model_file
+
+    file = find_model_file(model)
+    if file is not None:
+        if weights or input_size:
+            raise ConfigError(
+                f"{model} has weights and an input size of its own; --weights and --input are for "
+                "names"
+            )
+        return load_model(file), model
+    if weights is None:
+        raise ConfigError(
+            f"{model} is a name, without weights: give --weights coco for the published ones, "
+            "--weights FILE for a file of them, or train it first (evopose train)"
+        )
+    if weights == "coco":
+        return _public(model, input_size, screen), f"{model}, published weights (COCO)"
+    return _named_file(model, Path(weights), input_size), f"{model}, weights of {weights}"
+
+
+def _input_hw(model: str, input_size: str | None) -> tuple[str, tuple[int, int]]:
+    """Return the table's name and the input size of a name, with `--input` or without."""
+    from evopose.models import MODELS, split_name
+    from evopose.search.overrides import parse_size
+
+    base, named = split_name(model)
+    given = parse_size(input_size) if input_size else None
+    if named and given and named != given:
+        raise ConfigError(f"{model} names another input size than {input_size}")
+    return base, given or named or MODELS[base].input_hw
+
+
+def _public(model: str, input_size: str | None, screen: Console) -> "LoadedModel":
+    from evopose.cli.bars import byte_bar
+    from evopose.models.modelfile import load_model
+    from evopose.models.public import load_public
+
+    base, input_hw = _input_hw(model, input_size)
+    with byte_bar(screen, f"fetching weights of {base}") as on_bytes:
+        return load_model(load_public(base, input_hw, weights="coco", on_progress=on_bytes))
+
+
+def _named_file(model: str, file: Path, input_size: str | None) -> "LoadedModel":
+    """Return what a file holds, a model file or public weights, if it is the network named."""
+    from evopose.models.modelfile import LoadedModel, load_model
+
+    base, input_hw = _input_hw(model, input_size)
+    if not file.is_file():
+        raise ModelError(f"there is no file of weights {file}; --weights takes coco or a file")
+    if file.suffix == ".safetensors" and _is_model_file(file):
+        loaded = load_model(file)
+    else:
+        from evopose.models.importers import import_weights
+
+        made = import_weights(file, input_hw=input_hw)
+        if not made.imported.trained_head:
+            raise ModelError(
+                f"{file} holds only a trunk ({made.format}), which finds no keypoints: train it "
+                "first"
+            )
+        loaded = LoadedModel(made.imported.net.eval(), made.card)
+    _require_named(loaded, base, model, input_hw if input_size or model != base else None, file)
+    return loaded
+
+
+def _is_model_file(file: Path) -> bool:
+    from evopose.models.modelfile import read_card
+
+    try:
+        read_card(file)
+    except ModelError as error:
+        if "metadata has no key" in str(error):
+            return False
+        raise
+    return True
+
+
+def _require_named(
+    loaded: "LoadedModel", base: str, model: str, input_hw: tuple[int, int] | None, file: Path
+) -> None:
+    """Raise ModelError if the loaded network is not the one that a name means."""
+    from evopose.models import MODELS
+
+    entry, card = MODELS[base], loaded.card
+    same = card.architecture == entry.architecture
+    same = same and all(card.config.get(name) == value for name, value in entry.options.items())
+    if not same or (entry.genotype and card.genotype != entry.genotype):
+        raise ModelError(
+            f"{file} holds another network than {base} ({card.architecture}); leave the name out "
+            "and give a model file as MODEL"
+        )
+    if input_hw and card.input_hw != input_hw:
+        height, width = card.input_hw
+        raise ModelError(f"{file} has the input size {height}x{width}, not that of {model}")
+
+
+def _open_refiner(refine: str) -> Any:
+    from evopose.inference.refine import Refiner
+    from evopose.search.network import find_model_file
+
+    file = find_model_file(refine)
+    if file is None:
+        raise ModelError(f"{refine} is a name, without weights; --refine takes a model file")
+    return Refiner.load(file)

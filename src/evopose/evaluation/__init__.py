@@ -1,0 +1,1 @@
+"""Measuring a pipeline on a dataset. Importing this package loads no torch."""
