@@ -123,7 +123,7 @@ def test_another_digest_is_refused_and_nothing_stays(server: Server, home: Path)
 def test_a_damaged_file_in_the_cache_is_noticed(server: Server) -> None:
     path = fetch(server.url)
     path.write_bytes(CONTENT[:-1])
-    with pytest.raises(ModelError, match=r"is not the file expected.*Remove it"):
+    with pytest.raises(ModelError, match=r"is not the file expected.*Remove it, to fetch http"):
         fetch(server.url)
     assert path.is_file()
 

@@ -80,7 +80,7 @@ def import_(
     skeleton: Path = option(
         "A JSON that names the keypoints, as for data import; default COCO's person for 17."
     ),
-    sha256: str = option("How the file's SHA-256 begins; else taken from its name.", metavar="HEX"),
+    sha256: str = option("How its SHA-256 begins; an address may hold it.", metavar="HEX"),
     format: str = option("The format, where several fit.", None, "--as"),
     seed: int = typer.Option(0, help="Seed of layers that start fresh."),
     as_json: bool = JSON,

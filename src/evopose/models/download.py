@@ -66,12 +66,12 @@ def fetch(
         file = Path(urllib.parse.unquote(parts.path))
         if not file.is_file():
             raise ModelError(f"there is no file {file}")
-        return _checked(file, prefix, url)
+        return _checked(file, prefix, str(file), "It is damaged, or another file")
     if parts.scheme not in ("http", "https") or not parts.netloc or not name:
         raise ModelError(f"{url!r} is no address of a file: expected http://, https:// or file://")
     target = _place(cache or cache_home() / "weights", name, url)
     if target.is_file():
-        return _checked(target, prefix, url)
+        return _checked(target, prefix, str(target), f"Remove it, to fetch {url} again")
     if is_offline() if offline is None else offline:
         raise ModelError(
             f"EVOPOSE_OFFLINE is set and {name} is not on this machine: fetch {url} on one that is "
@@ -83,8 +83,11 @@ def fetch(
             if not target.is_file():
                 part = target.with_name(f"{target.name}.part")
                 _download(url, part, on_progress, digest_known=bool(prefix))
-                _checked(part, prefix, url, ours=True).replace(target)
-                _note(part).unlink(missing_ok=True)
+                try:
+                    _checked(part, prefix, url, "It was removed; try again").replace(target)
+                finally:
+                    part.unlink(missing_ok=True)
+                    _note(part).unlink(missing_ok=True)
             return target
     except OSError as error:  # of the disk: those of the network are told in _download
         room = "make room there" if error.errno == errno.ENOSPC else "mend that"
@@ -108,17 +111,13 @@ def _place(cache: Path, name: str, url: str) -> Path:
     return cache / hashlib.sha256(url.encode()).hexdigest()[:8] / name
 
 
-def _checked(file: Path, prefix: str, url: str, *, ours: bool = False) -> Path:
-    """Return `file` if its SHA-256 begins with `prefix`; else remove it, if it is `ours`."""
+def _checked(file: Path, prefix: str, url: str, mend: str) -> Path:
+    """Return `file` if its SHA-256 begins with `prefix`; `mend` says what to do where it does
+    not."""
     if prefix and not (found := sha256_of(file)).startswith(prefix):
-        if ours:
-            file.unlink()
-            _note(file).unlink(missing_ok=True)
-        then = "It was removed" if ours else "Remove it"
         raise ModelError(
-            f"{file.name.removesuffix('.part')} from {url} is not the file expected: its SHA-256 "
-            f"must begin with {prefix}, it is {found}. {then}: try again, "
-            f"or, if you trust its source, say so with --sha256 {found[:16]}"
+            f"{url} is not the file expected: its SHA-256 must begin with {prefix}, it is {found}. "
+            f"{mend}; if you trust its source, say so with --sha256 {found[:16]}"
         )
     return file
 
