@@ -197,12 +197,15 @@ def _again(folder: Path) -> str:
 def _recipe(model: str, recipe: str) -> str:
     """Return the recipe that `own` means for a model."""
     from evopose.models import MODELS, split_name
+    from evopose.models.modelfile import read_card
     from evopose.recipes.train import OWN
     from evopose.search.network import find_model_file
 
     if recipe != OWN:
         return recipe
-    return MODELS[split_name(model)[0]].recipe if find_model_file(model) is None else "small"
+    if file := find_model_file(model):
+        return "posefix" if read_card(file).architecture == "posefix" else "small"
+    return MODELS[split_name(model)[0]].recipe
 
 
 def _poses_of(
