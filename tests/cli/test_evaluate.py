@@ -1,0 +1,175 @@
+"""`evopose evaluate` and `predict`: models measured and used from the command line."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from evopose.models import build_model
+from evopose.models.inputs import CodecSpec
+from evopose.models.modelfile import load_model, model_card, save_model
+from evopose.skeleton import COCO_PERSON
+
+DOTS = ("nose", "left_hand", "right_hand")
+
+
+@pytest.fixture
+def refiner(tmp_path, finished_run):
+    """A PoseFix for dots that was never trained."""
+    net = build_model("posefix-r50", input_hw=(32, 32), num_keypoints=3)
+    skeleton = load_model(finished_run / "best.safetensors").card.skeleton
+    card = model_card(
+        net,
+        skeleton=skeleton,
+        codec=CodecSpec(name="soft_argmax", params={"activation": "softmax"}),
+    )
+    return save_model(tmp_path / "posefix.safetensors", net, card)
+
+
+def test_evaluate_a_runs_best(evopose, finished_run, dots, tmp_path):
+    out = tmp_path / "measured"
+    done = evopose("evaluate", finished_run, dots, "--threads", 1, "--out", out, "--json")
+    assert done.code == 0, done.err
+    assert done.json["persons"] == len(json.loads((dots / "val.json").read_text())["images"])
+    results = json.loads((out / "results.json").read_text())
+    assert len(results) == done.json["persons"]
+    assert len(results[0]["keypoints"]) == 9
+    written = json.loads((out / "metrics.json").read_text())
+    assert written["mean_oks"] == done.json["mean_oks"]
+    assert 0 <= written["AP"] <= written["AP50"] <= 1
+    table = evopose("evaluate", finished_run, dots, "--threads", 1).out
+    assert f"{written['mean_oks']:.3f}" in table
+
+
+def test_a_refiner_mends_what_is_measured(evopose, finished_run, dots, refiner, tmp_path):
+    plain, mended = (
+        evopose("evaluate", finished_run, dots, "--threads", 1, "--json", *more)
+        for more in ([], ["--refine", refiner])
+    )
+    assert mended.code == 0, mended.err
+    assert f"poses are mended by {refiner}" in mended.err
+    assert mended.json["refine"] == str(refiner)
+    assert mended.json["mean_oks"] != plain.json["mean_oks"]
+
+
+@pytest.mark.parametrize("source", ["made up", "a model's"])
+def test_a_refiner_is_trained(evopose, finished_run, dots, refiner, tmp_path, source):
+    out = tmp_path / "trained"
+    errors = ["--errors-of", finished_run] if source == "a model's" else []
+    done = evopose(
+        "train", refiner, dots, "--epochs", 1, "--batch-size", 24, "--threads", 1,
+        "--precision", "fp32", "--out", out, *errors,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "recipe: posefix, 1 epochs" in done.out
+    card = load_model(out / "model.safetensors").card
+    assert (card.architecture, card.codec.name) == ("posefix", "soft_argmax")
+    assert card.provenance["training"]["loss"] == "posefix"
+
+
+def test_evaluate_public_weights_of_a_file(evopose, dots, tmp_path):
+    """A model file under its network's name."""
+    net = build_model("narrow", input_hw=(32, 32))
+    file = save_model(
+        tmp_path / "narrow.safetensors", net,
+        model_card(net, skeleton=COCO_PERSON, codec=CodecSpec()),
+    )  # fmt: skip
+    done = evopose("evaluate", "narrow-32x32", dots, "--weights", file)
+    assert done.code == 2
+    assert "the model knows the keypoints nose, left_eye" in done.err
+    other = evopose("evaluate", "evopose2d-xs-32x32", dots, "--weights", file)
+    assert "holds another network than evopose2d-xs" in other.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["narrow"], "narrow is a name, without weights: give --weights coco"),
+        (["narrow", "--weights", "coco"], "there are no public weights of narrow"),
+        (["hrnet-w32-64x64", "--weights", "coco"], "there are coco (256x192), coco (384x288)"),
+        (["hrnet-w32", "--weights", "missing.pth"], "there is no file of weights missing.pth"),
+        (["RUN", "--weights", "coco"], "has weights and an input size of its own"),
+        (["RUN", "--split", "all"], "--split is one of train, val, test, got 'all'"),
+        (["RUN", "--split", "test"], "test"),
+        (["RUN", "--refine", "narrow"], "--refine takes a model file"),
+        (["RUN", "--refine", "RUN"], "finds poses and mends none"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_refused(evopose, finished_run, dots, arguments, message):
+    model, *more = (str(finished_run) if one == "RUN" else one for one in arguments)
+    done = evopose("evaluate", model, dots, *more)
+    assert done.code == 2
+    assert message in done.err
+
+
+def test_public_weights_without_a_network(evopose, dots, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
+    monkeypatch.setenv("EVOPOSE_OFFLINE", "1")
+    done = evopose("evaluate", "hrnet-w32", dots, "--weights", "coco")
+    assert done.code != 0
+    assert "EVOPOSE_OFFLINE" in done.err
+    assert "hrnet-w32_8xb64-210e_coco-256x192-81c58e40_20220909.pth" in done.err
+
+
+def test_predict_draws_and_writes(evopose, finished_run, dots, tmp_path):
+    image = dots / "images" / "1001.png"
+    done = evopose(
+        "predict", finished_run, image, "--box", "4,4,40,40", "--box", "0,0,48,48",
+        "--threads", 1, "--out", tmp_path / "seen", "--threshold", -1,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "2 persons in 1 images, 0 left out" in done.out
+    written = json.loads((tmp_path / "seen/predictions.json").read_text())
+    assert tuple(written["keypoints"]) == DOTS
+    (seen,) = written["images"]
+    assert seen["persons"][0]["box_xyxy"] == [4, 4, 44, 44]
+    assert np.shape(seen["persons"][1]["keypoints"]) == (3, 3)
+    drawn = cv2.imread(seen["drawn"])
+    assert drawn.shape == (48, 48, 3)
+    assert (drawn != cv2.imread(str(image))).any()
+
+
+def test_predict_names_and_skips_what_is_no_image(evopose, finished_run, dots, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("1001.png", "1002.png"):
+        (folder / name).write_bytes((dots / "images" / name).read_bytes())
+    (folder / "broken.jpg").write_bytes(b"no image")
+    done = evopose("predict", finished_run, folder, "--out", tmp_path / "seen", "--threads", 1)
+    assert done.code == 1
+    assert "no boxes given: each image is taken for one person" in done.out
+    assert "left out: cannot decode image" in done.out
+    assert "broken.jpg" in done.out
+    assert "2 persons in 2 images, 1 left out" in done.out
+
+
+def test_predict_takes_the_boxes_of_a_file(evopose, finished_run, dots, tmp_path):
+    done = evopose(
+        "predict", finished_run, dots / "images" / "1001.png", "--boxes", dots / "val.json",
+        "--out", tmp_path / "seen", "--threads", 1, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["persons"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--box", "1,2,3"], "--box is X,Y,W,H in pixels of the image, got '1,2,3'"),
+        (["--box", "1,2,0,5"], "a person's box needs a width and a height above 0"),
+        (["--box", "1,1,9,9", "--boxes", "val.json"], "give --boxes or --box, not both"),
+        (["--boxes", "nowhere.json"], "cannot read nowhere.json"),
+    ],
+)
+def test_boxes_that_cannot_be_are_refused(evopose, finished_run, dots, tmp_path, options, message):
+    image = dots / "images" / "1001.png"
+    done = evopose("predict", finished_run, image, "--out", tmp_path / "seen", *options)
+    assert done.code != 0
+    assert message in done.err + done.out
+
+
+def test_an_image_that_is_not_there_is_told(evopose, finished_run, tmp_path):
+    done = evopose("predict", finished_run, tmp_path / "none.jpg")
+    assert done.code == 2
+    assert f"there is no image {tmp_path / 'none.jpg'}" in done.err
