@@ -119,7 +119,9 @@ def _cells(row: _Row, notes: list[str]) -> dict[str, str]:
         "multiply-adds": count(row.num_macs),
         "published": f"{one.parameters_m} / {one.gflops}" if one and one.gflops else "",
         "AP": f"{one.ap}" if one and one.ap else "",
-        "notes": "".join(f"[{notes.index(said) + 1}]" for said in _said(row)),
+        "notes": "".join(
+            f"[{number}]" for number in sorted(notes.index(s) + 1 for s in _said(row))
+        ),
     }
 
 
