@@ -61,7 +61,7 @@ def train(
     ),
     genotype: str = option("Genes of evopose2d, in JSON.", _NETWORK),
     input_size: str = option("Input size, for a name.", _NETWORK, "--input", metavar="HxW"),
-    epochs: int = option("Epochs.", _TRAINING),
+    epochs: int = option("Epochs; warm-up and steps of the rate in proportion.", _TRAINING),
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
     loss: str = option("mse, softmax, or that of a network.", _TRAINING),
@@ -222,13 +222,14 @@ def _poses_of(
     return errors_of(require_model_file(model), compute) if model else synthetic_errors(seed)
 
 
-def _config(recipe: str, **options: Any) -> "TrainConfig":
+def _config(recipe: str, *, epochs: int | None, **options: Any) -> "TrainConfig":
     from evopose.recipes import TRAIN_RECIPES
 
     if recipe not in TRAIN_RECIPES:
         raise ConfigError(f"no recipe {recipe!r}; there are {', '.join(TRAIN_RECIPES)}")
     given = {name: value for name, value in options.items() if value is not None}
-    return replace(TRAIN_RECIPES[recipe](), **given)
+    config = TRAIN_RECIPES[recipe]()
+    return replace(config if epochs is None else config.lasting(epochs), **given)
 
 
 class _TrainDisplay:

@@ -1,7 +1,7 @@
 """How a network is trained: one frozen configuration, checked when it is made."""
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from evopose.data.augment import Augmentation
@@ -98,6 +98,17 @@ class TrainConfig:
                 raise ConfigError(
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
+
+    def lasting(self, epochs: int) -> "TrainConfig":
+        """Return the configuration for so many epochs, warm-up and milestones in proportion: a
+        tenth of the training has its steps of the rate where the whole has them."""
+        part = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            warmup_epochs=self.warmup_epochs * part,
+            milestones=tuple(milestone * part for milestone in self.milestones),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
