@@ -100,7 +100,7 @@ def score_results(results: Path, annotations: Path, *, assume_area: bool = False
     kept = _of_category(columns, wanted, results)
     counting = _highest(kept)
     defined = bool(len(counting)) and bool(truth.counts.any())
-    poses = kept.keypoints[counting].reshape(len(counting), -1, 3)
+    poses = kept.keypoints[counting].reshape(-1, len(wanted.skeleton), 3)
     best = best_oks(truth, kept.image_ids[counting], poses[..., :2])
     return Score(
         skeleton=wanted.skeleton,

@@ -23,10 +23,11 @@ def oks(predicted: Array, truth: Array, area: Array, sigmas: Array) -> NDArray[n
             f"{np.shape(area)}"
         )
     labelled = truth[..., 2] > 0
-    squared = ((predicted.astype(np.float64) - truth[..., :2]) ** 2).sum(axis=-1)
     variance = (2 * np.asarray(sigmas, np.float64)) ** 2
     size = np.asarray(area, np.float64)[:, None] + np.spacing(1)
-    similarity = np.exp(-squared / variance / size / 2)
+    with np.errstate(over="ignore"):  # so far away that the similarity is 0
+        squared = ((predicted.astype(np.float64) - truth[..., :2]) ** 2).sum(axis=-1)
+        similarity = np.exp(-squared / variance / size / 2)
     count = labelled.sum(axis=1)
     total = np.where(labelled, similarity, 0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)

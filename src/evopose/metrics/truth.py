@@ -57,7 +57,7 @@ class Truth:
         """
         columns = (
             self.image_ids, self.crowd.astype(int), self.num_keypoints, self.boxes, self.areas,
-            self.keypoints.reshape(len(self.keypoints), -1),
+            self.keypoints.reshape(-1, 3 * len(self.sigmas)),
         )  # fmt: skip
         rows = zip(*(column.tolist() for column in columns), strict=True)
         names = [str(i) for i in range(len(self.sigmas))]
