@@ -16,23 +16,26 @@ from evopose.cli.options import (
     console,
     device_option,
     option,
+    optional,
     print_json,
     say,
     table,
 )
+from evopose.cli.scoring import score
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
     from evopose.evaluation.evaluate import Evaluation
 
 _NETWORK, _MACHINE = "Network", "Data, machine and folder"
+_SCORING = "Results that someone made"
 SPLITS = ("train", "val", "test")
 
 
 @app.command()
 def evaluate(
-    model: str = MODEL,
-    data: str = DATA,
+    model: str | None = optional(MODEL),
+    data: str | None = optional(DATA),
     split: str = typer.Option("val", help="val, test or train."),
     out: Path = option("Folder to write results.json (COCO results) and metrics.json to."),
     as_json: bool = JSON,
@@ -47,6 +50,15 @@ def evaluate(
         rich_help_panel=_NETWORK,
     ),
     annotations: str = annotation_option(_MACHINE),
+    results: Path | None = option(
+        "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _SCORING
+    ),
+    assume_area: bool = typer.Option(
+        False,
+        "--assume-area",
+        rich_help_panel=_SCORING,
+        help="With --results: an annotation without area has 0.53 times its box.",
+    ),
     limit: int = option("Only so many images, spread evenly.", _MACHINE),
     device: str = device_option(_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
@@ -58,10 +70,15 @@ def evaluate(
 
     Each labelled person is looked for in its own box from the annotations, so that figures say how
     good the network is, whatever finds the persons. AP ignores crowds and unlabelled persons as
-    COCO does.
+    COCO does. With --results it scores what someone else has found, by the file of --annotations.
 
     Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
-    """  # fmt: skip
+    """
+    if results is not None or assume_area or model is None or data is None:
+        others = {"--limit": limit, "--weights": weights, "--input": input_size, "--refine": refine}
+        others |= {"MODEL": model, "DATA": data}
+        score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
+        return
     import torch
 
     from evopose.cli.bars import bar

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evopose.data.images import Image, read_image
 from evopose.errors import ConfigError, DataError, ModelError
+from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
 from evopose.inference.pipeline import Keypoints, Pipeline, person_scores
 from evopose.metrics import oks
 from evopose.metrics.coco_ap import Numbers, coco_ap, undefined
@@ -35,6 +36,8 @@ class Evaluation:
     """COCO's ten numbers by name; None: not defined here."""
     undefined: dict[str, str]
     """Why, by name."""
+    keypoints: KeypointErrors
+    """PCK and its kin, keypoint by keypoint."""
 
     @property
     def mean_oks(self) -> float:
@@ -49,6 +52,7 @@ class Evaluation:
             "mean_oks": self.mean_oks,
             **self.ap,
             "undefined": self.undefined,
+            **self.keypoints.to_json(),
         }
 
 
@@ -87,19 +91,23 @@ def evaluate(
         on_progress(done, len(ordered))
     keypoints = np.concatenate(found)
     results = _results(ordered, keypoints)
+    labels = np.stack([one.keypoints for one in ordered])
+    areas = np.array([one.area for one in ordered])
     return Evaluation(
         boxes="ground truth",
         ids=np.array([one.id for one in ordered], np.int64),
-        oks=oks(
-            keypoints[..., :2],
-            np.stack([one.keypoints for one in ordered]),
-            np.array([one.area for one in ordered]),
-            np.array(dataset.skeleton.sigmas),
-        ),
+        oks=oks(keypoints[..., :2], labels, areas, np.array(dataset.skeleton.sigmas)),
         results=results,
-        ap=coco_ap(dataset.instances, results, dataset.skeleton.sigmas),
+        ap=coco_ap(
+            dataset.instances, results, dataset.skeleton.sigmas,
+            images=[image.id for image in dataset.images],
+        ),
         undefined=undefined(dataset.instances),
-    )
+        keypoints=keypoint_errors(
+            keypoints, labels, areas=areas, skeleton=dataset.skeleton,
+            boxes_xyxy=np.stack([one.box_xyxy for one in ordered]),
+        ),
+    )  # fmt: skip
 
 
 def some_images(dataset: PoseDataset, count: int) -> PoseDataset:
