@@ -1,4 +1,10 @@
-"""The error analysis on made-up results whose errors are known, and against loops."""
+"""The error analysis on made-up results whose errors are known, and against loops.
+
+With the authors' code (coco-analyze, run once by hand on 538 images of COCO val2017 with results of
+all kinds of errors made from their labels): the kinds of 10,157 of 10,234 keypoints are equal; the
+other 77 are good here, and nearer still to another keypoint there. AP with its corrections in turn
+is 0.1382, 0.3139, 0.3668, 0.4530, 0.5457 there and 0.1382, 0.3139, 0.3668, 0.4527, 0.5453 here.
+"""
 
 from dataclasses import replace
 
@@ -275,19 +281,18 @@ def test_kinds_equal_a_loop_over_crowded_people():
     assert FITS == 0.1
 
 
-def test_the_papers_corrections_come_only_so_near(people):
+def test_the_public_codes_corrections_come_only_so_near(people):
     rows, poses = truth_as_results(people)
     inject(people, poses, np.random.default_rng(1), ["jitter"], share=1.1)
     results = results_of(rows, poses)
-    found = analyse_errors(people, results, COCO_PERSON, correction="paper")
-    # every keypoint comes to a similarity of 0.85, so every OKS is 0.85: right at 7 or 8 of 10
-    assert found.in_turn["swap"] == found.ap
-    assert 0.7 <= found.in_turn["jitter"] <= 0.8  # 0.85 itself is a matter of rounding
+    found = analyse_errors(people, results, COCO_PERSON, correction="coco-analyze")
+    # half the distance of 0.85: a similarity of 0.85 ** (1 / 4) = 0.96 of every keypoint
+    assert found.in_turn["swap"] == found.ap < found.in_turn["jitter"] == 1
     poses = truth_as_results(people)[1]
-    inject(people, poses, np.random.default_rng(1), ["inversion"])
-    halfway = analyse_errors(people, results_of(rows, poses), COCO_PERSON, correction="paper")
-    whole = analyse_errors(people, results_of(rows, poses), COCO_PERSON)
-    assert halfway.ap < halfway.in_turn["inversion"] < whole.in_turn["inversion"]
+    inject(people, poses, np.random.default_rng(1), ["miss"], share=1.1)
+    found = analyse_errors(people, results_of(rows, poses), COCO_PERSON, correction="coco-analyze")
+    # 0.5 ** (1 / 4) = 0.84: right at 7 thresholds of 10
+    assert found.in_turn["miss"] == pytest.approx(0.7 * found.matched / found.persons, abs=0.02)
 
 
 def test_a_skeleton_without_mirror_keypoints_has_no_inversions(people):

@@ -103,7 +103,7 @@ def test_real_results(shared):
         Instance(
             id=one["id"],
             image_id=one["image_id"],
-            box_xyxy=np.array(one["bbox"]) + [0, 0, *one["bbox"][:2]],
+            box_xyxy=np.array(one["bbox"]) + np.array([0, 0, *one["bbox"][:2]]),
             keypoints=np.array(one["keypoints"], float).reshape(-1, 3),
             area=one["area"] if case["area"] == "as given" else 0.53 * np.prod(one["bbox"][2:]),
             is_crowd=bool(one["iscrowd"]),

@@ -52,7 +52,7 @@ LOSSES = {
 }
 """All that costs AP, in the order in which it is mended: what it is."""
 
-Correction = Literal["truth", "paper"]
+Correction = Literal["truth", "coco-analyze"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,15 +141,15 @@ def analyse_errors(
     """Return what kinds of errors COCO `results` of one category have, and what AP each costs.
 
     `classify` tells the kinds. An error is corrected by putting the keypoint on the truth. With
-    `correction="paper"` it comes only as near as the next better kind is: a jitter to a similarity
-    of 0.85, a miss to 0.5, an inversion or swap as near to the truth as it is to the wrong
-    keypoint.
+    `correction="coco-analyze"` it comes only nearer, as in the paper's figures: a jitter and a miss
+    to half the distance of a similarity of 0.85 and 0.5, an inversion or swap to half the distance
+    that it has from the wrong keypoint (the paper has the whole distances, its code half of them).
 
     Scoring is mended by ranking results by their OKS, each person's best one; no order has a higher
     AP. Then the results and the persons left over are taken away. What is lacking to 1 after that,
     keypoints lack that are good, yet not on the truth.
 
-    Differs from coco-analyze: corrections, see above; scores are not thinned by soft suppression;
+    Differs from coco-analyze: the corrections; scores are not thinned by soft suppression;
     results and persons are left over if they fit nobody at an OKS of 0.1, not at each threshold: a
     person found badly is not a person not found.
 
@@ -239,9 +239,9 @@ def _corrected(problem: Problem, kinds: Kinds, correction: Correction) -> Floats
     """Return the results' keypoints (N, K, 2) with all errors corrected."""
     found = problem.keypoints.copy()
     target = problem.truth[kinds.person, :, :2].copy()
-    if correction == "paper":
+    if correction == "coco-analyze":
         aim = np.select([kinds.kind == JITTER, kinds.kind == MISS], [RIGHT, NEAR], kinds.nearest)
-        variance = 2 * problem.area[kinds.person][:, None] * (2 * problem.sigmas) ** 2
+        variance = 2 * problem.area[kinds.person][:, None] * problem.sigmas**2
         target[..., 0] += np.sqrt(-np.log(np.clip(aim, 1e-300, 1)) * variance)
     wrong = kinds.kind > GOOD
     found[kinds.result] = np.where(wrong[..., None], target, found[kinds.result])
