@@ -102,5 +102,5 @@ def write_all(
         out.mkdir(parents=True, exist_ok=True)
         (out / "results.json").write_text(json.dumps(facts.evaluation.results))
         (out / "metrics.json").write_text(json.dumps(about, indent=1))
-    worst = worst_pictures(dataset, facts.evaluation, facts.errors)
+    worst = worst_pictures(dataset, facts.evaluation)
     write_evaluation_page(out / "report.html", replace(facts, worst=worst))

@@ -13,7 +13,6 @@ from evopose.evaluation.matching import (
     Bools,
     Floats,
     Ints,
-    Matches,
     Problem,
     match,
     pair_oks,
@@ -58,17 +57,31 @@ def classify(problem: Problem, similarity: Floats, skeleton: Skeleton) -> Kinds:
     problem's pairs.
 
     A result is matched to a person as COCO does at an OKS of 0.1, so that also poor ones are looked
-    at. Of its labelled keypoints one is good where its similarity to the truth is 0.85 or more.
-    Else the nearest decides, by similarity, of the truth, the mirror keypoint of the same person
-    (inversion) and the same or mirror keypoint of others in the image (swap): jitter where it is
-    the truth, miss where even the nearest is below 0.5.
-
-    Differs from coco-analyze: a good keypoint stays good if another place is nearer still, as the
-    paper has it. Mirror keypoints often lie together.
+    at; `kinds_of` tells the rest.
     """
     found = match(problem, pair_oks(problem, similarity), thresholds=np.array([FITS]))
     fits = (found.person[0] >= 0) & ~found.ignored[0]
     result, person = found.result[fits], found.person[0][fits]
+    kind, nearest = kinds_of(problem, similarity, skeleton, result, person)
+    background = np.zeros(len(problem.scores), np.bool_)
+    background[found.result[(found.person[0] < 0) & ~found.ignored[0]]] = True
+    return Kinds(result=result, person=person, kind=kind, nearest=nearest, background=background)
+
+
+def kinds_of(
+    problem: Problem, similarity: Floats, skeleton: Skeleton, result: Ints, person: Ints
+) -> tuple[NDArray[np.int8], Floats]:
+    """Return the kinds (M, K) of keypoints of results (M,), each once, taken for those of persons
+    (M,) of their images; and their similarities (M, K) to the nearest of all they could be.
+
+    Of the person's labelled keypoints one is good where its similarity to the truth is 0.85 or
+    more. Else the nearest decides, by similarity, of the truth, the mirror keypoint of the same
+    person (inversion) and the same or mirror keypoint of others in the image (swap): jitter where
+    it is the truth, miss where even the nearest is below 0.5.
+
+    Differs from coco-analyze: a good keypoint stays good if another place is nearer still, as the
+    paper has it. Mirror keypoints often lie together.
+    """
     own, mirror, others = _nearness(problem, similarity, skeleton, result, person)
     nearest = np.maximum(np.maximum(own, mirror), others)
     kind = np.select(
@@ -76,20 +89,7 @@ def classify(problem: Problem, similarity: Floats, skeleton: Skeleton) -> Kinds:
         [GOOD, MISS, JITTER, INVERSION],
         SWAP,
     )
-    labelled = problem.labelled[person]
-    return Kinds(
-        result=result,
-        person=person,
-        kind=np.where(labelled, kind, UNLABELLED).astype(np.int8),
-        nearest=nearest,
-        background=_background(found, len(problem.scores)),
-    )
-
-
-def _background(found: Matches, results: int) -> Bools:
-    background = np.zeros(results, np.bool_)
-    background[found.result[(found.person[0] < 0) & ~found.ignored[0]]] = True
-    return background
+    return np.where(problem.labelled[person], kind, UNLABELLED).astype(np.int8), nearest
 
 
 def _nearness(

@@ -91,8 +91,9 @@ def keypoints_figure(errors: ErrorAnalysis) -> Figure:
     x_axis = {"range": [0, 1], "tickformat": ".0%"}
     y_axis = {"autorange": "reversed", "showgrid": False, "type": "category"}
     height = int(110 + 24 * len(names))
-    more = {"barmode": "stack", "bargap": 0.25}
-    return {"data": data, "layout": layout(height, x_axis, y_axis, **more)}
+    made = layout(height, x_axis, y_axis, barmode="stack", bargap=0.25)
+    made["legend"] |= {"traceorder": "normal"}
+    return {"data": data, "layout": made}
 
 
 def precision_figure(errors: ErrorAnalysis) -> Figure:

@@ -19,7 +19,9 @@ from evopose.report.evaluation_figures import (
     precision_figure,
 )
 from evopose.report.evaluation_tables import (
+    INTERVAL,
     EvaluationFacts,
+    PosePicture,
     comparison_rows,
     comparison_text,
     figure_text,
@@ -31,10 +33,9 @@ from evopose.report.evaluation_tables import (
 from evopose.report.markup import Figures, sentence, table_html
 from evopose.report.text import plural
 
-CARDS = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
 NUMERIC = frozenset(
     {"mean OKS", *AP_NAMES, *KINDS, "labelled", "AP gained", "count", "AP gained alone", "in turn",
-     "AP then"}
+     "AP then", "difference", INTERVAL, "better in"}
 )  # fmt: skip
 
 
@@ -59,7 +60,7 @@ def evaluation_page(facts: EvaluationFacts) -> str:
     figures = Figures()
     sections = {
         "numbers": ("The numbers", _numbers(facts)),
-        "against": (f"Against {escape(facts.other or '')}", _against(facts)),
+        "against": (f"Against {escape(facts.names[1])}", _against(facts)),
         "oks": ("How well persons are found", _oks(facts, figures)),
         "losses": ("What AP is lost to", _losses(facts, figures)),
         "keypoints": ("Keypoint by keypoint", _keypoints(facts, figures)),
@@ -77,9 +78,9 @@ def evaluation_page(facts: EvaluationFacts) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(facts.model)} measured · evopose</title>"
+        f"<title>{escape(facts.names[0])} measured · evopose</title>"
         f"<style>{files('evopose.report').joinpath('style.css').read_text()}</style></head>\n"
-        f"<body><main><header><h1>{escape(Path(facts.model).name)} measured</h1>"
+        f"<body><main><header><h1>{escape(facts.names[0])} measured</h1>"
         f'<div class="muted">{persons}, their boxes from: {escape(facts.evaluation.boxes)}.</div>'
         f"</header><nav>{links}</nav>\n"
         f"{content}\n<footer>Made by evopose. This page needs no network.</footer></main>"
@@ -115,14 +116,14 @@ def _numbers(facts: EvaluationFacts) -> str:
 def _against(facts: EvaluationFacts) -> str:
     if facts.comparison is None:
         return ""
-    table = table_html(comparison_rows(facts), numeric=NUMERIC)
+    table = table_html(comparison_rows(facts), numeric=NUMERIC | {*facts.names})
     return f"{table}<p class='note'>{escape(sentence(comparison_text(facts)))}</p>"
 
 
 def _oks(facts: EvaluationFacts, figures: Figures) -> str:
-    oks = {facts.model: facts.evaluation.oks}
+    oks = {facts.names[0]: facts.evaluation.oks}
     if facts.other_evaluation is not None:
-        oks[facts.other or ""] = facts.other_evaluation.oks
+        oks[facts.names[1]] = facts.other_evaluation.oks
     return (
         "<p>OKS of each person: 1 where every labelled keypoint is on its place, about 0.5 where a "
         "person is roughly found.</p>"
@@ -137,8 +138,9 @@ def _losses(facts: EvaluationFacts, figures: Figures) -> str:
     left = 1 - list(errors.in_turn.values())[-1]
     return (
         f"<p>AP is {figure_text(errors.ap)}. Each loss is mended alone (pale) and after those "
-        f"above it (full). {figure_text(left)} is then lacking to 1: keypoints that are good, yet not "
-        f"on the label.</p>{figures.html(losses_figure(errors), 'AP lost to each kind of error')}"
+        f"above it (full). What is lacking to 1 then ({figure_text(left)}) is lost where keypoints "
+        "are good, yet not on the label.</p>"
+        f"{figures.html(losses_figure(errors), 'AP lost to each kind of error')}"
         f"{table_html(loss_rows(errors), numeric=NUMERIC, prose=frozenset({'what it is'}))}"
         f'<p class="note">{escape(sentence(matched_text(errors)))}</p>'
     )
@@ -171,17 +173,22 @@ def _worst(facts: EvaluationFacts) -> str:
         for kind, colour in KIND_COLOURS.items()
         if kind != "good"
     )
-    pictures = "".join(
-        '<figure><img alt="{0}" src="data:image/jpeg;base64,{1}"><figcaption>{0}</figcaption>'
-        "</figure>".format(
-            escape(one.caption), base64.b64encode(encode_image(one.image, ".jpg")).decode()
-        )
-        for one in facts.worst
+    shown = "".join(
+        f'<h3>{escape(title)}</h3><div class="pairs">{"".join(map(_figure, pictures))}</div>'
+        for title, pictures in facts.worst.items()
+        if pictures
     )
     return (
-        "<p>The persons with the lowest OKS, the worst first. To the left what is labelled, to the "
-        "right what the model finds of it, the wrong ones ringed:</p>"
-        f'<ul class="key">{key}</ul><div class="pairs">{pictures}</div>'
+        "<p>To the left what is labelled, to the right what the model finds of it, wrong keypoints "
+        f'ringed. Keypoints without a label are not drawn.</p><ul class="key">{key}</ul>{shown}'
+    )
+
+
+def _figure(picture: PosePicture) -> str:
+    encoded = base64.b64encode(encode_image(picture.image, ".jpg")).decode()
+    return (
+        f'<figure><img alt="{escape(picture.caption)}" src="data:image/jpeg;base64,{encoded}">'
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
     )
 
 

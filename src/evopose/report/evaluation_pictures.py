@@ -1,7 +1,7 @@
 """The persons where an evaluation is most wrong: labels, and beside them what was found."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from evopose.data.images import read_image, warp_crop
 from evopose.drawing import Image, draw_pose
-from evopose.evaluation.error_analysis import ErrorAnalysis
-from evopose.evaluation.error_kinds import GOOD, KINDS, UNLABELLED
+from evopose.evaluation.error_kinds import GOOD, INVERSION, KINDS, SWAP, UNLABELLED, kinds_of
 from evopose.evaluation.evaluate import Evaluation
+from evopose.evaluation.matching import make_problem, similarities
 from evopose.geometry import apply_affine, box_to_crop, crop_affine
 from evopose.report.evaluation_figures import KIND_COLOURS
 from evopose.report.evaluation_tables import PosePicture
@@ -30,39 +30,45 @@ class _Case:
     oks: float
     pose: NDArray[np.float64]
     """(K, 3)"""
-    kinds: NDArray[np.int8] | None
-    """(K,); None where the result fits nobody."""
+    kinds: NDArray[np.int8]
+    """(K,)"""
 
 
 def worst_pictures(
-    dataset: PoseDataset, evaluation: Evaluation, errors: ErrorAnalysis, *, count: int = 16
-) -> tuple[PosePicture, ...]:
-    """Return the persons with the lowest OKS, the worst first; keypoints that are wrong ringed in
-    the colour of their error.
+    dataset: PoseDataset, evaluation: Evaluation, *, worst: int = 9, each: int = 3
+) -> dict[str, list[PosePicture]]:
+    """Return pictures by the title of their group: of the persons with the lowest OKS, and of those
+    with the most inversions and swaps.
 
-    The evaluation has one result a person, in the order of its ids.
+    The evaluation has one result a person, in the order of its ids. Keypoints that are wrong are
+    ringed in the colour of their error.
 
     Raises: DataError for an image that cannot be read.
     """
-    persons = {one.id: one for one in dataset.instances}
+    cases = _cases(dataset, evaluation)
+    groups = {"The lowest OKS, the worst first": cases[:worst]}
+    for kind, title in ((INVERSION, "The most inversions"), (SWAP, "The most swaps")):
+        some = [one for one in cases if (one.kinds == kind).any()]
+        groups[title] = sorted(some, key=lambda one, k=kind: -(one.kinds == k).sum())[:each]  # type: ignore[misc]
+    return {title: [_picture(dataset, one) for one in group] for title, group in groups.items()}
+
+
+def _cases(dataset: PoseDataset, evaluation: Evaluation) -> list[_Case]:
+    """Return all persons, the lowest OKS first."""
+    problem = make_problem(dataset.instances, evaluation.results, dataset.skeleton.sigmas)
     place = {one.id: at for at, one in enumerate(dataset.instances)}
-    kinds: Mapping[tuple[int, int], NDArray[np.int8]] = {
-        (int(result), int(person)): kind
-        for result, person, kind in zip(
-            errors.kinds.result, errors.kinds.person, errors.kinds.kind, strict=True
+    persons = np.array([place[int(i)] for i in evaluation.ids], np.intp)
+    every = np.arange(len(persons))
+    kinds, _ = kinds_of(problem, similarities(problem), dataset.skeleton, every, persons)
+    return [
+        _Case(
+            person=dataset.instances[persons[at]],
+            oks=float(evaluation.oks[at]),
+            pose=np.array(evaluation.results[at]["keypoints"], np.float64).reshape(-1, 3),
+            kinds=kinds[at],
         )
-    }
-    pictures = []
-    for result in np.argsort(evaluation.oks, kind="stable")[:count].tolist():
-        person = persons[int(evaluation.ids[result])]
-        case = _Case(
-            person=person,
-            oks=float(evaluation.oks[result]),
-            pose=np.array(evaluation.results[result]["keypoints"], np.float64).reshape(-1, 3),
-            kinds=kinds.get((result, place[person.id])),
-        )
-        pictures.append(_picture(dataset, case))
-    return tuple(pictures)
+        for at in np.argsort(evaluation.oks, kind="stable").tolist()
+    ]
 
 
 def _picture(dataset: PoseDataset, case: _Case) -> PosePicture:
@@ -77,20 +83,18 @@ def _picture(dataset: PoseDataset, case: _Case) -> PosePicture:
     found[:, :2] = apply_affine(affine, found[:, :2])
     found[:, 2] = labels[:, 2]  # those without a label do not count, and are not drawn
     left = draw_pose(crop, labels, skeleton)
-    right = draw_pose(crop, found, skeleton)
-    if case.kinds is not None:
-        right = _ringed(right, found[:, :2], case.kinds)
+    right = _ringed(draw_pose(crop, found, skeleton), found[:, :2], case.kinds)
     between = np.full((SIZE_HW[0], 4, 3), 255, np.uint8)
-    told = "fits nobody" if case.kinds is None else _errors_text(case.kinds)
     return PosePicture(
         image=np.concatenate([left, between, right], axis=1),
-        caption=f"OKS {case.oks:.2f}, annotation {person.id}, {image.path.name}: {told}",
+        caption=f"OKS {case.oks:.2f}: {_errors_text(case.kinds.tolist())}. Annotation {person.id}, "
+        f"{image.path.name}",
     )
 
 
-def _errors_text(kinds: NDArray[np.int8]) -> str:
-    counted = Counter(KINDS[kind] for kind in kinds.tolist() if kind != UNLABELLED)
-    return ", ".join(f"{counted[kind]} {kind}" for kind in KINDS if counted[kind])
+def _errors_text(kinds: Sequence[int]) -> str:
+    counted = Counter(KINDS[kind] for kind in kinds if kind != UNLABELLED)
+    return ", ".join(f"{kind} {counted[kind]}" for kind in KINDS if counted[kind])
 
 
 def _ringed(image: Image, xy: NDArray[np.float64], kinds: NDArray[np.int8]) -> Image:

@@ -1,6 +1,6 @@
 """An evaluation as rows and sentences: the same in the terminal and on the page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from evopose.drawing import Image
@@ -11,6 +11,8 @@ from evopose.evaluation.evaluate import Evaluation
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.tables import Row
 from evopose.report.text import MINUS, percent, plural
+
+INTERVAL = f"{round(100 * LEVEL)} % interval"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +29,14 @@ class EvaluationFacts:
     other_evaluation: Evaluation | None = None
     comparison: Comparison | None = None
     """The other first, the model second: positive differences are the model's gain."""
-    worst: tuple["PosePicture", ...] = ()
-    sigmas_assumed: bool = field(default=False)
+    worst: Mapping[str, Sequence["PosePicture"]] = field(default_factory=dict)
+    """Pictures of persons by the title of their group."""
+    sigmas_assumed: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the model and the other are called, short and different; the other "" if none."""
+        return short_names(self.model, self.other or "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +45,27 @@ class PosePicture:
 
     image: Image
     caption: str
+
+
+def short_names(first: str, second: str) -> tuple[str, str]:
+    """Return two names without the folders that they share, and one alone with its last folder.
+
+    >>> short_names("runs/a/model.safetensors", "runs/b/model.safetensors")
+    ('a/model.safetensors', 'b/model.safetensors')
+    >>> short_names("runs/a/model.safetensors", "")
+    ('a/model.safetensors', '')
+    >>> short_names("runs/a", "runs/a")
+    ('runs/a', 'runs/a (again)')
+    """
+    if first == second:
+        return first, f"{second} (again)"
+    ours, theirs = first.split("/"), second.split("/")
+    if not second:
+        return "/".join(ours[-2:]), ""
+    shared = 0
+    while shared < min(len(ours), len(theirs)) - 1 and ours[shared] == theirs[shared]:
+        shared += 1
+    return "/".join(ours[shared:]), "/".join(theirs[shared:])
 
 
 def figure_text(value: float | None) -> str:
@@ -57,25 +86,31 @@ def numbers_row(mean_oks: float | None, numbers: Mapping[str, float | None]) -> 
 
 
 def comparison_rows(facts: EvaluationFacts) -> list[Row]:
-    """Return both models' numbers and the differences, a row each."""
+    """Return a row a number: of the model, of the other, and how they differ."""
     comparison, other = facts.comparison, facts.other_evaluation
     assert comparison is not None
     assert other is not None
-    ours = facts.evaluation
-    found = comparison.differences
+    ours, theirs = facts.names
+    rows = []
+    for name in ("mean OKS", *AP_NAMES):
+        found = comparison.differences.get(name)
+        rows.append(
+            {
+                "": name,
+                ours: figure_text(_value(facts.evaluation, name)),
+                theirs: figure_text(_value(other, name)),
+                "difference": change_text(found.difference) if found else "-",
+                INTERVAL: f"{change_text(found.low)} to {change_text(found.high)}"
+                if found
+                else "-",
+                "better in": percent(found.better) if found else "-",
+            }
+        )
+    return rows
 
-    def row(label: str, value: str, texts: Mapping[str, str]) -> Row:
-        return {"": label, **{name: texts.get(name, value) for name in ("mean OKS", *AP_NAMES)}}
 
-    share = round(100 * LEVEL)
-    return [
-        {"": facts.model} | numbers_row(ours.mean_oks, ours.ap),
-        {"": facts.other or ""} | numbers_row(other.mean_oks, other.ap),
-        row("difference", "-", {n: change_text(d.difference) for n, d in found.items()}),
-        row(f"{share} % from", "-", {n: change_text(d.low) for n, d in found.items()}),
-        row("to", "-", {n: change_text(d.high) for n, d in found.items()}),
-        row("better in", "-", {n: percent(d.better) for n, d in found.items()}),
-    ]
+def _value(evaluation: Evaluation, name: str) -> float | None:
+    return evaluation.mean_oks if name == "mean OKS" else evaluation.ap[name]
 
 
 def comparison_text(facts: EvaluationFacts) -> str:
@@ -85,8 +120,9 @@ def comparison_text(facts: EvaluationFacts) -> str:
     most = max((one.resamples for one in comparison.differences.values()), default=0)
     fewer = {n: d.resamples for n, d in comparison.differences.items() if d.resamples < most}
     lacking = ", ".join(f"{name} in {count:,}" for name, count in fewer.items())
+    ours, theirs = facts.names
     said = (
-        f"difference: {facts.model} minus {facts.other}; intervals and the share of better ones "
+        f"difference: {ours} minus {theirs}; intervals and the share of better ones "
         f"from {most:,} resamples of the {plural(comparison.images, 'image')}, the same for both "
         f"(seed {comparison.seed})"
     )
@@ -140,7 +176,7 @@ def keypoint_rows(errors: ErrorAnalysis) -> list[Row]:
 def matched_text(errors: ErrorAnalysis) -> str:
     """Return how many results fit a person, in a sentence."""
     aside = errors.to_json()["set_aside"]
-    left = f"; {aside:,} match a crowd or are beyond an image's 20 best" if aside else ""
+    left = f"; {aside:,} set aside: of a crowd, or not among an image's 20 best" if aside else ""
     return (
         f"{errors.matched:,} of {plural(errors.results, 'result')} fit one of "
         f"{plural(errors.persons, 'person')} (OKS of {FITS} or more){left}"
