@@ -42,6 +42,49 @@ def test_evaluate_a_runs_best(evopose, finished_run, dots, tmp_path):
     assert f"{written['mean_oks']:.3f}" in table
 
 
+def test_what_goes_wrong_is_told_and_written(evopose, finished_run, dots, tmp_path):
+    out = tmp_path / "measured"
+    done = evopose("evaluate", finished_run, dots, "--threads", 1, "--out", out)
+    assert done.code == 0, done.err
+    assert "results fit one of" in done.out
+    assert "AP lost to" in done.out
+    written = json.loads((out / "metrics.json").read_text())
+    errors = written["errors"]
+    assert errors["ap"] == pytest.approx(written["AP"], abs=1e-12)
+    assert errors["persons"] == written["persons"]
+    assert set(errors["by_keypoint"]) == set(DOTS)
+    assert sum(errors["counts"].values()) == sum(
+        row[kind] for row in errors["by_keypoint"].values() for kind in errors["counts"]
+    )
+    page = (out / "report.html").read_text()
+    assert "What AP is lost to" in page
+    assert page.count("<figure>") >= min(9, written["persons"])
+    assert sorted(one.name for one in out.iterdir()) == [
+        "metrics.json", "report.html", "results.json",
+    ]  # fmt: skip
+
+
+def test_two_models_side_by_side(evopose, finished_run, dots, tmp_path):
+    out, other = tmp_path / "measured", f"{finished_run}:0"
+    done = evopose(
+        "evaluate", finished_run, dots, "--threads", 1, "--out", out, "--against", other, "--json"
+    )
+    assert done.code == 0, done.err
+    against = done.json["against"]
+    assert against["model"] == other
+    alone = evopose("evaluate", other, dots, "--threads", 1, "--json").json
+    found = against["comparison"]["differences"]["mean OKS"]
+    assert found["second"] == done.json["mean_oks"]
+    assert found["first"] == against["mean_oks"] == alone["mean_oks"]
+    assert found["low"] <= found["difference"] <= found["high"]
+    assert found["resamples"] == 1000
+    assert json.loads((out / "metrics.json").read_text())["against"] == against
+    assert 'id="against"' in (out / "report.html").read_text()
+    told = evopose("evaluate", finished_run, dots, "--threads", 1, "--against", other).out
+    assert "95 % interval" in told
+    assert "1,000 resamples" in told
+
+
 def test_a_refiner_mends_what_is_measured(evopose, finished_run, dots, refiner, tmp_path):
     plain, mended = (
         evopose("evaluate", finished_run, dots, "--threads", 1, "--json", *more)
@@ -92,6 +135,7 @@ def test_evaluate_public_weights_of_a_file(evopose, dots, tmp_path):
         (["RUN", "--weights", "coco"], "has weights and an input size of its own"),
         (["RUN", "--split", "all"], "--split is one of train, val, test, got 'all'"),
         (["RUN", "--split", "test"], "test"),
+        (["RUN", "--against", "narrow"], "narrow is a name, without weights: give --weights coco"),
         (["RUN", "--refine", "narrow"], "--refine takes a model file"),
         (["RUN", "--refine", "RUN"], "finds poses and mends none"),
     ],

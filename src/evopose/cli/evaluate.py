@@ -1,8 +1,7 @@
 """`evopose evaluate`: how good a model is on a dataset."""
 
-import json
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,13 +18,9 @@ from evopose.cli.options import (
     optional,
     print_json,
     say,
-    table,
 )
 from evopose.cli.scoring import score
 from evopose.errors import ConfigError
-
-if TYPE_CHECKING:
-    from evopose.evaluation.evaluate import Evaluation
 
 _NETWORK, _MACHINE = "Network", "Data, machine and folder"
 _SCORING = "Results that someone made"
@@ -37,7 +32,15 @@ def evaluate(
     model: str | None = optional(MODEL),
     data: str | None = optional(DATA),
     split: str = typer.Option("val", help="val, test or train."),
-    out: Path = option("Folder to write results.json (COCO results) and metrics.json to."),
+    out: Path = option(
+        "Folder to write results.json (COCO results), metrics.json and report.html to."
+    ),
+    against: str = option(
+        "A second model, measured beside it: differences with their intervals.",
+        None,
+        "--against",
+        metavar="MODEL",
+    ),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
     weights: str = weights_option(_NETWORK),
@@ -70,23 +73,34 @@ def evaluate(
 
     Each labelled person is looked for in its own box from the annotations, so that figures say how
     good the network is, whatever finds the persons. AP ignores crowds and unlabelled persons as
-    COCO does. With --results it scores what someone else has found, by the file of --annotations.
+    COCO does. What goes wrong is counted: keypoints that jitter, are taken for their mirror
+    keypoint or another person's, or are missed, and the AP that each kind costs. With --results it
+    scores what someone else has found, by the file of --annotations.
 
     Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
     """
     if results is not None or assume_area or model is None or data is None:
         others = {"--limit": limit, "--weights": weights, "--input": input_size, "--refine": refine}
-        others |= {"MODEL": model, "DATA": data}
+        others |= {"MODEL": model, "DATA": data, "--against": against}
         score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
         return
     import torch
 
     from evopose.cli.bars import bar
+    from evopose.cli.evaluate_words import (
+        against_json,
+        beside,
+        print_evaluation,
+        settings,
+        write_all,
+    )
     from evopose.cli.live import DataDisplay
     from evopose.cli.loading import load_pipeline
     from evopose.data.layouts import open_dataset
+    from evopose.evaluation.error_analysis import analyse_errors
     from evopose.evaluation.evaluate import evaluate as measure
     from evopose.evaluation.evaluate import some_images
+    from evopose.report.evaluation_tables import EvaluationFacts
     from evopose.training.compute import prepare, resolve_compute
 
     screen = console(as_json)
@@ -94,10 +108,12 @@ def evaluate(
         raise ConfigError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
     compute = resolve_compute(device, threads=threads, precision="fp32")
     prepare(compute)
-    pipeline = load_pipeline(
-        model, screen, weights=weights, input_size=input_size, refine=refine,
+    opening = functools.partial(
+        load_pipeline, screen=screen, weights=weights, input_size=input_size, refine=refine,
         flip_test=not no_flip_test, device=torch.device(compute.device), batch_size=batch_size,
     )  # fmt: skip
+    pipeline = opening(model)
+    rival = None if against is None else opening(against)
     opened = open_dataset(
         data, annotations=annotations, only=(split,), on_progress=DataDisplay(screen)
     )
@@ -112,39 +128,30 @@ def evaluate(
     )
     with bar(screen, "evaluating") as on_progress:
         found = measure(pipeline, dataset, on_progress=on_progress)
+    errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
     about = {
         "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
         "flip_test": pipeline.flip_test, "refine": refine,
         "sigmas_assumed": dataset.skeleton.sigmas_assumed,
-    } | found.metrics()  # fmt: skip
+    } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
+    facts = EvaluationFacts(
+        model=model, settings=settings(about), evaluation=found, errors=errors,
+        sigmas_assumed=dataset.skeleton.sigmas_assumed,
+    )  # fmt: skip
+    if rival is not None and against is not None:
+        with bar(screen, f"evaluating {against}") as on_progress:
+            other = measure(rival, dataset, on_progress=on_progress)
+        facts = beside(facts, against, other, dataset)
+        about["against"] = against_json(facts)
     if out is not None:
-        _write(out, found, about)
+        write_all(out, facts, about, dataset)
     if as_json:
         print_json(about | {"folder": str(out) if out else None})
         return
-    screen.print(table([_cells(about)]))
-    for reason in dict.fromkeys(found.undefined.values()):
-        names = [name for name, why in found.undefined.items() if why == reason]
-        say(screen, f"{', '.join(names)}: not defined, {reason}")
+    print_evaluation(screen, facts)
     if out is not None:
-        say(screen, f"wrote {out}/results.json and {out}/metrics.json", exact=True)
+        say(screen, f"wrote results.json, metrics.json and report.html to {out}", exact=True)
 
 
 def _assumed(assumed: bool) -> str:
     return "; its OKS sigmas are assumed, 0.05 each" if assumed else ""
-
-
-def _cells(about: dict[str, Any]) -> dict[str, str]:
-    from evopose.metrics.coco_ap import AP_NAMES
-
-    shown = {"mean OKS": about["mean_oks"], **{name: about[name] for name in AP_NAMES}}
-    return {name: "-" if value is None else f"{value:.3f}" for name, value in shown.items()}
-
-
-def _write(out: Path, found: "Evaluation", about: dict[str, Any]) -> None:
-    from evopose.evolution.database import errors_of
-
-    with errors_of(out):
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "results.json").write_text(json.dumps(found.results))
-        (out / "metrics.json").write_text(json.dumps(about, indent=1))

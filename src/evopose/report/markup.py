@@ -1,6 +1,6 @@
 """Pieces of HTML: tables, figures, sentences. Whatever comes in is escaped here."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 from evopose.report.plotting import Figure
@@ -49,10 +49,16 @@ class Figures:
         return f'<div role="img" aria-label="{escape(label)}">{text}</div>'
 
 
-def table_html(rows: Sequence[Row], first: str = "") -> str:
+def table_html(
+    rows: Sequence[Row],
+    first: str = "",
+    *,
+    numeric: Collection[str] = NUMERIC,
+    prose: Collection[str] = PROSE,
+) -> str:
     names = columns_of(rows)
     kinds = {
-        name: ' class="number"' if name in NUMERIC else ' class="text"' if name in PROSE else ""
+        name: ' class="number"' if name in numeric else ' class="text"' if name in prose else ""
         for name in names
     }
     heads = "".join(f"<th{kinds[name]}>{escape(name)}</th>" for name in names)

@@ -1,0 +1,106 @@
+"""How `evopose evaluate` tells and writes what it measured."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from evopose.cli.options import say, table
+from evopose.evaluation.comparison import compare
+from evopose.evaluation.error_analysis import LOSSES
+from evopose.evaluation.evaluate import Evaluation
+from evopose.report.evaluation_page import write_evaluation_page
+from evopose.report.evaluation_pictures import worst_pictures
+from evopose.report.evaluation_tables import (
+    EvaluationFacts,
+    change_text,
+    comparison_rows,
+    comparison_text,
+    figure_text,
+    kinds_text,
+    matched_text,
+    numbers_row,
+)
+from evopose.structures import PoseDataset
+
+_SETTINGS = ("model", "weights", "data", "split", "limit", "boxes", "refine")
+
+
+def settings(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was measured and how, label -> text, without what was not asked for."""
+    shown = {name: str(about[name]) for name in _SETTINGS if about.get(name) is not None}
+    return shown | {
+        "persons": f"{about['persons']:,}",
+        "flip test": "on" if about["flip_test"] else "off",
+    }
+
+
+def beside(
+    facts: EvaluationFacts, name: str, other: Evaluation, dataset: PoseDataset
+) -> EvaluationFacts:
+    """Return the facts with another model's evaluation of the same data beside them."""
+    comparison = compare(dataset, other, facts.evaluation)
+    return replace(facts, other=name, other_evaluation=other, comparison=comparison)
+
+
+def against_json(facts: EvaluationFacts) -> dict[str, Any]:
+    """Return the other model's numbers and the differences as JSON values.
+
+    In the differences it is the first, the measured model the second.
+    """
+    assert facts.other_evaluation is not None
+    assert facts.comparison is not None
+    return {
+        "model": facts.other,
+        **facts.other_evaluation.metrics(),
+        "comparison": facts.comparison.to_json(),
+    }
+
+
+def print_evaluation(screen: Console, facts: EvaluationFacts) -> None:
+    """Print the numbers, the comparison if there is one, and what goes wrong."""
+    found = facts.evaluation
+    if facts.comparison is None:
+        screen.print(table([numbers_row(found.mean_oks, found.ap)]))
+    else:
+        screen.print(table(comparison_rows(facts), left=("",)))
+        say(screen, comparison_text(facts))
+    for reason in dict.fromkeys(found.undefined.values()):
+        names = [name for name, why in found.undefined.items() if why == reason]
+        say(screen, f"{', '.join(names)}: not defined, {reason}")
+    errors = facts.errors
+    say(screen, matched_text(errors))
+    if errors.matched:
+        say(screen, f"their labelled keypoints: {kinds_text(errors)}")
+    if errors.ap is not None:
+        screen.print(table(_losses(facts), title="AP lost to", left=("",)))
+
+
+def _losses(facts: EvaluationFacts) -> list[dict[str, str]]:
+    """Return what each loss costs, short enough for a terminal."""
+    errors = facts.errors
+    return [
+        {"": "mended alone"} | {name: change_text(errors.gain(name)) for name in LOSSES},
+        {"": "in turn"} | {name: change_text(errors.gain_in_turn(name)) for name in LOSSES},
+        {"": "AP then"} | {name: figure_text(errors.in_turn[name]) for name in LOSSES},
+    ]
+
+
+def write_all(
+    out: Path, facts: EvaluationFacts, about: Mapping[str, Any], dataset: PoseDataset
+) -> None:
+    """Write results.json, metrics.json and report.html into the folder.
+
+    Raises: DataError if a file cannot be written, or an image not be read again.
+    """
+    from evopose.evolution.database import errors_of
+
+    with errors_of(out):
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "results.json").write_text(json.dumps(facts.evaluation.results))
+        (out / "metrics.json").write_text(json.dumps(about, indent=1))
+    worst = worst_pictures(dataset, facts.evaluation)
+    write_evaluation_page(out / "report.html", replace(facts, worst=worst))

@@ -1,0 +1,346 @@
+"""COCO's matching and accumulation on arrays, for what must be computed many times.
+
+`metrics.coco_ap` judges one set of results. The error analysis judges dozens of altered ones, and a
+bootstrap thousands of weighted ones. Here the similarities are computed once, all images are
+matched together, and an accumulation takes weights of images. The numbers equal `coco_ap`'s.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evopose.structures import Instance
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+
+THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
+RECALLS: Floats = np.linspace(0, 1, 101)
+MOST_RESULTS = 20
+"""Results of an image that count: those of the highest scores."""
+
+AREAS = {"": (0.0, 1e10), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
+"""Areas of the persons that count, by the letter of APM and APL."""
+
+_NEAR_ONE = 1 - 1e-10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """All persons and results of the same images, and the pairs of both that could match."""
+
+    sigmas: Floats
+    """(K,)"""
+    images: NDArray[np.int64]
+    """(I,) ids, ascending."""
+    keypoints: Floats
+    """(N, K, 2) x and y of the results, in their order."""
+    scores: Floats
+    """(N,)"""
+    result_image: Ints
+    """(N,) place of each result's image in `images`."""
+    truth: Floats
+    """(G, K, 3) x, y and visibility of the persons, in their order."""
+    boxes_xyxy: Floats
+    """(G, 4)"""
+    area: Floats
+    """(G,)"""
+    crowd: Bools
+    """(G,)"""
+    person_image: Ints
+    """(G,) place of each person's image in `images`."""
+    pair_result: Ints
+    """(P,) results and ..."""
+    pair_person: Ints
+    """(P,) ... persons of the same image, each with each."""
+
+    @property
+    def labelled(self) -> Bools:
+        """(G, K) which keypoints of the persons are labelled."""
+        return self.truth[..., 2] > 0
+
+    @property
+    def counted(self) -> Bools:
+        """(G,) which persons are to be found: no crowds, at least one labelled keypoint."""
+        return ~self.crowd & self.labelled.any(axis=1)
+
+
+def make_problem(
+    instances: Sequence[Instance],
+    results: Sequence[dict[str, Any]],
+    sigmas: Sequence[float],
+    *,
+    images: Sequence[int] = (),
+) -> Problem:
+    """Return the persons and COCO results of one category as arrays.
+
+    `images` are ids of images that have neither persons nor results, should they count.
+    """
+    count = len(sigmas)
+    ids = np.array([one["image_id"] for one in results], np.int64)
+    theirs = np.array([one.image_id for one in instances], np.int64)
+    known = np.unique(np.concatenate([ids, theirs, np.array(images, np.int64)]))
+    found = np.array([one["keypoints"] for one in results], np.float64).reshape(-1, count, 3)
+    result_image, person_image = np.searchsorted(known, ids), np.searchsorted(known, theirs)
+    pair_result, pair_person = _pairs(result_image, person_image, len(known))
+    return Problem(
+        sigmas=np.asarray(sigmas, np.float64),
+        images=known,
+        keypoints=found[..., :2],
+        scores=np.array([one["score"] for one in results], np.float64),
+        result_image=result_image,
+        truth=np.array([one.keypoints for one in instances], np.float64).reshape(-1, count, 3),
+        boxes_xyxy=np.array([one.box_xyxy for one in instances], np.float64).reshape(-1, 4),
+        area=np.array([one.area for one in instances], np.float64),
+        crowd=np.array([one.is_crowd for one in instances], np.bool_),
+        person_image=person_image,
+        pair_result=pair_result,
+        pair_person=pair_person,
+    )
+
+
+def _pairs(first: Ints, second: Ints, groups: int) -> tuple[Ints, Ints]:
+    """Return the places of all pairs of the same group, ordered by the first."""
+    order = np.argsort(second, kind="stable")
+    sizes = np.bincount(second, minlength=groups)
+    starts = np.cumsum(sizes) - sizes
+    repeats = sizes[first]
+    ours = np.repeat(np.arange(len(first)), repeats)
+    within = np.arange(len(ours)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    return ours, order[starts[first[ours]] + within]
+
+
+def similarities(problem: Problem, keypoints: Floats | None = None) -> Floats:
+    """Return the keypoint similarities (P, K) of all pairs; 0 for keypoints without a label.
+
+    `keypoints` (N, K, 2) replace those of the results. Of a person with no label at all, COCO takes
+    a keypoint for right within the box doubled about its centre thrice as wide and high.
+
+    Source: pycocotools `cocoeval.py`, `computeOks`.
+    """
+    found = problem.keypoints if keypoints is None else keypoints
+    person, truth = problem.pair_person, problem.truth[problem.pair_person]
+    offset = found[problem.pair_result] - truth[..., :2]
+    labelled = truth[..., 2] > 0
+    unknown = np.flatnonzero(~labelled.any(axis=1))
+    if len(unknown):
+        box = problem.boxes_xyxy[person[unknown]][:, None]
+        size = box[..., 2:] - box[..., :2]
+        xy = found[problem.pair_result[unknown]]
+        before, after = box[..., :2] - size - xy, xy - (box[..., :2] + 2 * size)
+        offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
+        labelled[unknown] = True
+    size = (problem.area[person] + np.spacing(1))[:, None]
+    squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
+    return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / size / 2), 0.0)
+
+
+def pair_oks(problem: Problem, similarity: Floats) -> Floats:
+    """Return the OKS (P,) of all pairs from their keypoints' similarities (P, K)."""
+    count = problem.labelled.sum(axis=1)
+    count[count == 0] = len(problem.sigmas)
+    total = similarity.sum(axis=1)
+    return np.asarray(total / count[problem.pair_person], np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matches:
+    """Who was found by which result, for T thresholds of OKS."""
+
+    result: Ints
+    """(S,) results that count, the highest score first."""
+    image: Ints
+    """(S,) their images' places."""
+    person: Ints
+    """(T, S) places of the persons they match; -1: none."""
+    ignored: Bools
+    """(T, S) results that are neither right nor wrong."""
+    persons: Ints
+    """(I,) how many persons of each image are to be found."""
+
+
+def match(
+    problem: Problem,
+    oks: Floats,
+    *,
+    scores: Floats | None = None,
+    thresholds: Floats = THRESHOLDS,
+    area: tuple[float, float] = AREAS[""],
+) -> Matches:
+    """Return COCO's matches for the OKS (P,) of all pairs.
+
+    In the order of their scores (`scores` (N,) replace those of the results) an image's results
+    take the free person with the highest OKS, those outside `area` and those that do not count
+    only if there is no other.
+
+    Source: pycocotools `cocoeval.py`, `evaluateImg`.
+    """
+    value = problem.scores if scores is None else scores
+    regular = problem.counted & (area[0] <= problem.area) & (problem.area <= area[1])
+    order = np.lexsort((-value, problem.result_image))
+    rank = np.empty(len(order), np.intp)
+    rank[order] = _places(problem.result_image[order])
+    person = np.full((len(thresholds), len(order)), -1, np.intp)
+    for block in _blocks(problem, rank, oks, regular):
+        _match_block(block, person, np.minimum(thresholds, _NEAR_ONE))
+    kept = order[rank[order] < MOST_RESULTS]
+    kept = kept[np.argsort(-value[kept], kind="stable")]
+    person = person[:, kept]
+    found = person >= 0
+    ignored = found & ~regular[person] if len(regular) else found
+    if area != AREAS[""]:
+        extent = np.ptp(problem.keypoints[kept], axis=1).prod(axis=1)
+        ignored = ignored | (~found & ((extent < area[0]) | (extent > area[1])))
+    images = len(problem.images)
+    return Matches(
+        result=kept,
+        image=problem.result_image[kept],
+        person=person,
+        ignored=ignored,
+        persons=np.bincount(problem.person_image[regular], minlength=images),
+    )
+
+
+def _places(sorted_groups: Ints) -> Ints:
+    """Return the place of each within its run of equal values."""
+    new = np.diff(sorted_groups, prepend=-1) != 0
+    index = np.arange(len(sorted_groups))
+    return np.asarray(index - np.maximum.accumulate(np.where(new, index, 0)), np.intp)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    """Images with about as many persons, padded to the same number."""
+
+    oks: Floats
+    """(n, D, G), -1 where there is none; of the persons those that count first."""
+    result: Ints
+    """(n, D) by rank, -1 where there is none."""
+    person: Ints
+    """(n, G), -1 where there is none."""
+    regular: Bools
+    """(n, G)"""
+    crowd: Bools
+    """(n, G)"""
+
+
+def _blocks(problem: Problem, rank: Ints, oks: Floats, regular: Bools) -> Iterator[_Block]:
+    images = len(problem.images)
+    order = np.lexsort((~regular, problem.person_image))
+    column = np.empty(len(order), np.intp)
+    column[order] = _places(problem.person_image[order])
+    persons = np.bincount(problem.person_image, minlength=images)
+    results = np.bincount(problem.result_image, minlength=images)
+    least = 0
+    while least < persons.max(initial=0):
+        most = max(1, 2 * least)
+        chosen = np.flatnonzero((persons > least) & (persons <= most) & (results > 0))
+        least = most
+        if not len(chosen):
+            continue
+        chosen = chosen[np.argsort(-results[chosen], kind="stable")]
+        row = np.full(images, -1, np.intp)
+        row[chosen] = np.arange(len(chosen))
+        deep, wide = min(MOST_RESULTS, results[chosen].max()), persons[chosen].max()
+        shape = (len(chosen), deep, wide)
+        table, result = np.full(shape, -1.0), np.full(shape[:2], -1, np.intp)
+        person = np.full((shape[0], wide), -1, np.intp)
+        ours = np.flatnonzero((row[problem.result_image] >= 0) & (rank < deep))
+        result[row[problem.result_image[ours]], rank[ours]] = ours
+        theirs = np.flatnonzero(row[problem.person_image] >= 0)
+        person[row[problem.person_image[theirs]], column[theirs]] = theirs
+        place = row[problem.result_image[problem.pair_result]]
+        pair = np.flatnonzero((place >= 0) & (rank[problem.pair_result] < deep))
+        at = rank[problem.pair_result[pair]], column[problem.pair_person[pair]]
+        table[place[pair], *at] = oks[pair]
+        yield _Block(
+            oks=table,
+            result=result,
+            person=person,
+            regular=(person >= 0) & regular[person],
+            crowd=(person >= 0) & problem.crowd[person],
+        )
+
+
+def _match_block(block: _Block, person: Ints, thresholds: Floats) -> None:
+    """Write into `person` (T, N) whom the block's results match."""
+    free = np.broadcast_to((block.person >= 0)[:, None], (len(block.person), len(thresholds),
+                           block.person.shape[1])).copy()  # fmt: skip
+    special = (block.person >= 0) & ~block.regular
+    for rank in range(block.result.shape[1]):
+        here = int((block.result[:, rank] >= 0).sum())  # images are ordered by their results
+        oks = block.oks[:here, rank, None]
+        taken, column = _best(oks, free[:here] & block.regular[:here, None], thresholds)
+        if special[:here].any():
+            may = (free[:here] | block.crowd[:here, None]) & special[:here, None]
+            again, other = _best(oks, may, thresholds)
+            column = np.where(taken, column, other)
+            taken = taken | again
+        image, threshold = np.nonzero(taken)
+        chosen = column[image, threshold]
+        free[image, threshold, chosen] = False
+        person[threshold, block.result[image, rank]] = block.person[image, chosen]
+
+
+def _best(oks: Floats, may: Bools, thresholds: Floats) -> tuple[Bools, Ints]:
+    """Return whether (n, T) and where the highest OKS (n, 1, G) among `may` (n, T, G) is reached;
+    of equal ones the last, as in COCO's loop."""
+    value = np.where(may, oks, -1.0)
+    column = value.shape[2] - 1 - value[..., ::-1].argmax(axis=2)
+    highest = np.take_along_axis(value, column[..., None], axis=2)[..., 0]
+    return highest >= thresholds, column
+
+
+def accumulate(matches: Matches, weights: NDArray[np.floating] | None = None) -> "Curves":
+    """Return precision and recall, for B weights (B, I) of the images; None: each counts once.
+
+    A whole weight is the same as so many copies of the image, its results beside each other.
+
+    Source: pycocotools `cocoeval.py`, `accumulate`.
+    """
+    ones = np.ones((1, len(matches.persons)))
+    weight = ones if weights is None else np.asarray(weights, np.float64)
+    persons = weight @ matches.persons
+    each = weight[:, matches.image]
+    total = np.cumsum(each, axis=1)
+    thresholds = len(matches.person)
+    precision = np.zeros((len(weight), thresholds, len(RECALLS)))
+    recall = np.zeros((len(weight), thresholds))
+    with np.errstate(divide="ignore", invalid="ignore"):  # no persons: NaN, below
+        for t in range(thresholds):
+            ignored = matches.ignored[t]
+            seen = np.cumsum(each * ~ignored, axis=1) if ignored.any() else total
+            right = np.flatnonzero((matches.person[t] >= 0) & ~ignored)
+            if not len(right):
+                continue
+            hits = np.cumsum(each[:, right], axis=1)
+            reached = hits / persons[:, None]
+            envelope = hits / (seen[:, right] + np.spacing(1))
+            envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
+            recall[:, t] = reached[:, -1]
+            for b in range(len(weight)):
+                places = np.searchsorted(reached[b], RECALLS, side="left")
+                inside = places < len(right)
+                precision[b, t, inside] = envelope[b, places[inside]]
+    nobody = persons == 0
+    precision[nobody], recall[nobody] = np.nan, np.nan
+    return Curves(precision=precision, recall=recall)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Precision and recall for B weightings and T thresholds; NaN where no person counts."""
+
+    precision: Floats
+    """(B, T, 101) at the recalls of `RECALLS`."""
+    recall: Floats
+    """(B, T) the highest reached."""
+
+    @property
+    def ap(self) -> Floats:
+        """(B,) the mean precision."""
+        return np.asarray(self.precision.mean(axis=(1, 2)), np.float64)
