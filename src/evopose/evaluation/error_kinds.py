@@ -103,21 +103,12 @@ def _nearness(
     row, theirs = row_of[problem.pair_result[pairs]], problem.pair_person[pairs]
     index = skeleton.flip_index if skeleton.flip_pairs else np.arange(len(skeleton))
     same = np.where(problem.labelled[theirs], similarity[pairs], 0.0)
-    mirrored = _mirror_similarities(problem, pairs, index)
+    turned = replace(problem, truth=problem.truth[:, index])
+    mirrored = similarities(turned, pairs=pairs)
+    mirrored = np.where(turned.labelled[theirs], mirrored, 0.0)
     own, mirror, others = (np.zeros((len(result), len(skeleton))) for _ in range(3))
     mine = theirs == person[row]
     own[row[mine]] = same[mine]
     mirror[row[mine]] = np.where(index != np.arange(len(index)), mirrored[mine], 0.0)
     np.maximum.at(others, row[~mine], np.maximum(same, mirrored)[~mine])
     return own, mirror, others
-
-
-def _mirror_similarities(problem: Problem, pairs: Ints, index: Ints) -> Floats:
-    """Return the similarities of some pairs to the persons' keypoints in mirrored order."""
-    mirrored = replace(
-        problem,
-        truth=problem.truth[:, index],
-        pair_result=problem.pair_result[pairs],
-        pair_person=problem.pair_person[pairs],
-    )
-    return np.where(mirrored.labelled[mirrored.pair_person], similarities(mirrored), 0.0)
