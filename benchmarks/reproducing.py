@@ -7,7 +7,6 @@ pass are the work; what a machine does of them in a second is measured here.
 """
 
 import argparse
-import statistics
 import time
 
 import torch
@@ -32,7 +31,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="MODEL")
     parser.add_argument("--batch-size", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     print("| network | input | epochs | 10^15 multiply-adds | images/s here | days here |")
     print("|---|---|---|---|---|---|")
@@ -78,7 +77,7 @@ def _seconds_a_step(row: Published, args: argparse.Namespace) -> float:
         if fabric.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - begun)
-    return statistics.median(times[1:])
+    return min(times[1:])  # what else runs on a machine only slows it
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ import pytest
 
 from evopose.errors import DataError
 from evopose.evaluation.comparison import compare, draws, weighted_mean
-from evopose.evaluation.evaluate import Evaluation
-from evopose.metrics import oks
-from evopose.metrics.coco_ap import AP_NAMES, coco_ap, undefined
+from evopose.evaluation.evaluate import Evaluation, as_results, judge
+from evopose.metrics.coco_ap import AP_NAMES, coco_ap
 from evopose.skeleton import Skeleton
 from evopose.structures import ImageRecord, Instance, PoseDataset
 
@@ -47,19 +46,8 @@ def model(dataset: PoseDataset, noise: float, seed: int) -> Evaluation:
     truth = np.stack([one.keypoints for one in people]).astype(float)
     found = truth.copy()
     found[..., :2] += rng.normal(0, noise, truth[..., :2].shape)
-    results = [
-        {"image_id": one.image_id, "category_id": 1, "keypoints": pose.ravel().tolist(),
-         "score": float(rng.random())}
-        for one, pose in zip(people, found, strict=True)
-    ]  # fmt: skip
-    return Evaluation(
-        boxes="made up",
-        ids=np.array([one.id for one in people]),
-        oks=oks(found[..., :2], truth, np.array([one.area for one in people]), SKELETON.sigmas),
-        results=results,
-        ap=coco_ap(dataset.instances, results, SKELETON.sigmas),
-        undefined=undefined(dataset.instances),
-    )
+    results = as_results([one.image_id for one in people], found, rng.random(len(people)))
+    return judge(dataset, people, results, nearest=np.arange(len(people)), boxes="made up")
 
 
 def test_the_numbers_are_those_of_the_evaluations(dataset):

@@ -4,9 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
+from coco_judge import judge
 from evopose.errors import DataError
 from evopose.metrics.coco_ap import AP_NAMES, coco_ap, undefined
 from evopose.skeleton import COCO_PERSON
@@ -52,19 +51,6 @@ def random_results(rng: np.random.Generator, people: list[Instance]) -> list[dic
     return found
 
 
-def judge(content: dict, results: list[dict], sigmas) -> np.ndarray:
-    """Return pycocotools' ten numbers."""
-    coco = COCO()
-    coco.dataset = content
-    coco.createIndex()
-    evaluation = COCOeval(coco, coco.loadRes([dict(one) for one in results]), "keypoints")
-    evaluation.params.kpt_oks_sigmas = np.array(sigmas)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return evaluation.stats
-
-
 def as_coco(people: list[Instance]) -> dict:
     return {
         "images": [{"id": i} for i in sorted({one.image_id for one in people})],
@@ -92,7 +78,6 @@ def test_random_cases_equal_pycocotools(seed, count, capfd):
     results = random_results(rng, people)
     sigmas = COCO_PERSON.sigmas if count == 17 else tuple(rng.uniform(0.02, 0.1, count))
     judged = judge(as_coco(people), results, sigmas)
-    capfd.readouterr()
     numbers = coco_ap(people, results, sigmas)
     assert capfd.readouterr() == ("", "")  # nothing is said past Python's streams
     np.testing.assert_allclose(values(numbers), judged, rtol=0, atol=1e-9)
@@ -112,6 +97,20 @@ def test_numbers_that_nothing_defines_are_none_as_pycocotools_has_minus_one(capf
     nobody = [one for one in random_people(rng, 3) if one.is_crowd]
     assert set(coco_ap(nobody, [], (0.05,) * 3).values()) == {None}
     assert set(undefined(nobody)) == set(AP_NAMES)
+
+
+def test_what_is_found_where_nobody_is_counts_against_ap():
+    rng = np.random.default_rng(1)
+    people = random_people(rng, 3)
+    results = random_results(rng, people)
+    results += [{**one, "image_id": 99, "score": one["score"] + 1} for one in results[:40]]
+    content = as_coco(people)
+    content["images"].append({"id": 99})
+    numbers = coco_ap(people, results, (0.05,) * 3, images=[one["id"] for one in content["images"]])
+    np.testing.assert_allclose(
+        values(numbers), judge(content, results, (0.05,) * 3), rtol=0, atol=1e-12
+    )
+    assert numbers["AP"] < coco_ap(people, results[:-40], (0.05,) * 3)["AP"]
 
 
 def test_whoever_finds_nothing_has_zero():
@@ -152,6 +151,7 @@ def test_published_results(shared, case):
         ({"keypoints": [1.0] * 6}, "has 6 numbers in keypoints; expected 9"),
         ({"image_id": 99}, "names image 99, of which there are no annotations"),
         ({"score": float("nan")}, "has the score nan"),
+        ({"keypoints": [float("nan")] * 9}, "keypoints that are not finite numbers"),
     ],
 )
 def test_results_that_cannot_be_judged_are_refused(change, said):

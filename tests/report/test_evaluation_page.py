@@ -10,9 +10,8 @@ import pytest
 from evopose.errors import DataError
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES, analyse_errors
-from evopose.evaluation.evaluate import Evaluation
-from evopose.metrics import oks
-from evopose.metrics.coco_ap import AP_NAMES, coco_ap, undefined
+from evopose.evaluation.evaluate import Evaluation, as_results, judge
+from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.evaluation_figures import (
     KIND_COLOURS,
     keypoints_figure,
@@ -69,18 +68,10 @@ def measured(dataset: PoseDataset, change) -> Evaluation:
     found = truth.copy()
     for place, pose in enumerate(found):
         change(place, pose)
-    results = [
-        {"image_id": one.image_id, "category_id": 1, "keypoints": pose.ravel().tolist(),
-         "score": 0.9 - 0.01 * place}
-        for place, (one, pose) in enumerate(zip(people, found, strict=True))
-    ]  # fmt: skip
-    return Evaluation(
-        boxes="ground truth",
-        ids=np.array([one.id for one in people]),
-        oks=oks(found[..., :2], truth, np.full(len(people), 4000.0), np.array(SKELETON.sigmas)),
-        results=results,
-        ap=coco_ap(people, results, SKELETON.sigmas),
-        undefined=undefined(people),
+    scores = 0.9 - 0.01 * np.arange(len(people))
+    results = as_results([one.image_id for one in people], found, scores)
+    return judge(
+        dataset, list(people), results, nearest=np.arange(len(people)), boxes="ground truth"
     )
 
 

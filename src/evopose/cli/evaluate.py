@@ -1,9 +1,12 @@
 """`evopose evaluate`: how good a model is on a dataset."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+from rich.console import Console
 
 from evopose.cli import app
 from evopose.cli.loading import MODEL, input_option, refine_option, weights_option
@@ -15,19 +18,29 @@ from evopose.cli.options import (
     console,
     device_option,
     option,
+    optional,
     print_json,
     say,
 )
+from evopose.cli.scoring import score
 from evopose.errors import ConfigError
 
+if TYPE_CHECKING:
+    from evopose.evaluation.evaluate import Evaluation
+    from evopose.structures import PoseDataset
+
 _NETWORK, _MACHINE = "Network", "Data, machine and folder"
+_BOXES = "Where the persons are"
+_SCORING = "Results that someone made"
 SPLITS = ("train", "val", "test")
+LIKELY = 0.1
+"""Boxes of a detector below this score are left out: AP weighs them little."""
 
 
 @app.command()
 def evaluate(
-    model: str = MODEL,
-    data: str = DATA,
+    model: str | None = optional(MODEL),
+    data: str | None = optional(DATA),
     split: str = typer.Option("val", help="val, test or train."),
     out: Path = option(
         "Folder to write results.json (COCO results), metrics.json and report.html to."
@@ -49,7 +62,25 @@ def evaluate(
         help="Do not look at mirrored crops too: half the time.",
         rich_help_panel=_NETWORK,
     ),
+    boxes: Path | None = option(
+        "Boxes of a detector instead of labelled ones: a JSON of COCO detection results.", _BOXES
+    ),
+    detector: str = option(
+        "Find the boxes in the images: yolox-nano (fetched once), or an ONNX file of its shape.",
+        _BOXES,
+        "--detector",
+        metavar="NAME|FILE",
+    ),
     annotations: str = annotation_option(_MACHINE),
+    results: Path | None = option(
+        "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _SCORING
+    ),
+    assume_area: bool = typer.Option(
+        False,
+        "--assume-area",
+        rich_help_panel=_SCORING,
+        help="With --results: an annotation without area has 0.53 times its box.",
+    ),
     limit: int = option("Only so many images, spread evenly.", _MACHINE),
     device: str = device_option(_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
@@ -60,12 +91,20 @@ def evaluate(
     """Measure MODEL on DATA: mean OKS, and COCO's ten numbers of AP and AR.
 
     Each labelled person is looked for in its own box from the annotations, so that figures say how
-    good the network is, whatever finds the persons. AP ignores crowds and unlabelled persons as
-    COCO does. What goes wrong is counted: keypoints that jitter, are taken for their mirror
-    keypoint or another person's, or are missed, and the AP that each kind costs.
+    good the network is, whatever finds the persons; with --boxes or --detector in the boxes that a
+    detector found, as COCO's tables do. AP ignores crowds and unlabelled persons as COCO does. What
+    goes wrong is counted: keypoints that jitter, are taken for their mirror keypoint or another
+    person's, or are missed, and the AP that each kind costs. With --results it scores what someone
+    else has found, by the file of --annotations.
 
     Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
-    """  # fmt: skip
+    """
+    if results is not None or assume_area or model is None or data is None:
+        others = {"--limit": limit, "--weights": weights, "--input": input_size, "--refine": refine}
+        others |= {"MODEL": model, "DATA": data, "--against": against}
+        others |= {"--boxes": boxes, "--detector": detector}
+        score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
+        return
     import torch
 
     from evopose.cli.bars import bar
@@ -80,7 +119,6 @@ def evaluate(
     from evopose.cli.loading import load_pipeline
     from evopose.data.layouts import open_dataset
     from evopose.evaluation.error_analysis import analyse_errors
-    from evopose.evaluation.evaluate import evaluate as measure
     from evopose.evaluation.evaluate import some_images
     from evopose.report.evaluation_tables import EvaluationFacts
     from evopose.training.compute import prepare, resolve_compute
@@ -106,8 +144,9 @@ def evaluate(
     say(
         screen,
         f"data: {data}, {split}: {len(dataset.trainable):,} persons in {len(dataset.images):,} "
-        f"images, their boxes from the annotations{_assumed(dataset.skeleton.sigmas_assumed)}",
+        f"images{_assumed(dataset.skeleton.sigmas_assumed)}",
     )
+    measure = _measurer(screen, dataset, boxes, detector, compute.threads)
     with bar(screen, "evaluating") as on_progress:
         found = measure(pipeline, dataset, on_progress=on_progress)
     errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
@@ -137,3 +176,35 @@ def evaluate(
 
 def _assumed(assumed: bool) -> str:
     return "; its OKS sigmas are assumed, 0.05 each" if assumed else ""
+
+
+def _measurer(
+    screen: Console,
+    dataset: "PoseDataset",
+    boxes: Path | None,
+    detector: str | None,
+    threads: int,
+) -> "Callable[..., Evaluation]":
+    """Return what evaluates a pipeline on the dataset, in the boxes asked for, and tell which."""
+    from evopose.cli.bars import bar, byte_bar
+    from evopose.evaluation.detected import detect, evaluate_detections, read_detections
+    from evopose.evaluation.evaluate import evaluate as in_labelled_boxes
+    from evopose.inference.detectors import open_detector
+
+    if boxes is not None and detector is not None:
+        raise ConfigError("give --boxes or --detector, not both")
+    if boxes is not None:
+        found, source = read_detections(boxes, dataset), str(boxes)
+    elif detector is not None:
+        with byte_bar(screen, f"fetching {detector}") as on_bytes:
+            finder = open_detector(
+                detector, threshold=LIKELY, threads=threads, on_progress=on_bytes
+            )
+        with bar(screen, "finding persons") as on_progress:
+            found, source = detect(finder, dataset, on_progress=on_progress), finder.name
+    else:
+        say(screen, "boxes: from the annotations")
+        return in_labelled_boxes
+    left_out = "".join(f"; left out {count:,} {why}" for why, count in found.left_out.items())
+    say(screen, f"boxes: {found.count:,} of {source}{left_out}", exact=True)
+    return functools.partial(evaluate_detections, detections=found, source=source)

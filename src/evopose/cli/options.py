@@ -40,6 +40,11 @@ def option(help_text: str, panel: str | None = None, *names: str, **more: Any) -
     )
 
 
+def optional(argument: Any) -> Any:
+    """Return an argument like this one that may be left out, and is then None."""
+    return typer.Argument(None, help=argument.help, show_default=False)
+
+
 def device_option(panel: str | None = None) -> Any:
     """Return the option that chooses a device."""
     return typer.Option("auto", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=panel)

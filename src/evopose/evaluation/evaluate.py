@@ -1,7 +1,7 @@
 """A pipeline over the labelled persons of a split: COCO results, OKS, AP."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from evopose.data.images import Image, read_image
 from evopose.errors import ConfigError, DataError, ModelError
+from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
 from evopose.inference.pipeline import Keypoints, Pipeline, person_scores
 from evopose.metrics import oks
 from evopose.metrics.coco_ap import Numbers, coco_ap, undefined
@@ -28,13 +29,17 @@ class Evaluation:
     ids: NDArray[np.int64]
     """(N,) ids of the persons' annotations: no crowds, at least one labelled keypoint."""
     oks: NDArray[np.float64]
-    """(N,) in [0, 1]."""
+    """(N,) in [0, 1]; 0 for a person without a pose."""
     results: list[dict[str, Any]]
-    """One a person, as COCO's server takes them: image_id, category_id, keypoints, score."""
+    """As COCO's server takes them: image_id, category_id, keypoints, score."""
+    nearest: NDArray[np.intp]
+    """(N,) places in `results` of the persons' poses; -1 for a person without."""
     ap: Numbers
     """COCO's ten numbers by name; None: not defined here."""
     undefined: dict[str, str]
     """Why, by name."""
+    keypoints: KeypointErrors
+    """PCK and its kin, keypoint by keypoint, of the persons that have a pose."""
 
     @property
     def mean_oks(self) -> float:
@@ -46,9 +51,11 @@ class Evaluation:
         return {
             "boxes": self.boxes,
             "persons": len(self.oks),
+            "persons_with_a_pose": int((self.nearest >= 0).sum()),
             "mean_oks": self.mean_oks,
             **self.ap,
             "undefined": self.undefined,
+            **self.keypoints.to_json(),
         }
 
 
@@ -66,7 +73,7 @@ def evaluate(
     Raises: ModelError if the model's keypoints are not the data's; DataError for an image that is
     unreadable or of another size than annotated, or a split with nobody labelled.
     """
-    _check(pipeline, dataset)
+    check_skeleton(pipeline, dataset)
     persons: defaultdict[int, list[Instance]] = defaultdict(list)
     for one in dataset.trainable:
         persons[one.image_id].append(one)
@@ -77,7 +84,7 @@ def evaluate(
 
     def pictures() -> Iterator[tuple[Image, NDArray[np.float64]]]:
         for record in records:
-            yield _read(record), np.stack([one.box_xyxy for one in persons[record.id]])
+            yield read_checked(record), np.stack([one.box_xyxy for one in persons[record.id]])
 
     found: list[Keypoints] = []
     done = 0
@@ -86,20 +93,52 @@ def evaluate(
         done += len(poses)
         on_progress(done, len(ordered))
     keypoints = np.concatenate(found)
-    results = _results(ordered, keypoints)
-    return Evaluation(
+    scores = person_scores(keypoints, np.ones(len(keypoints)))
+    images = [one.image_id for one in ordered]
+    return judge(
+        dataset,
+        ordered,
+        as_results(images, keypoints, scores),
+        nearest=np.arange(len(ordered)),
         boxes="ground truth",
-        ids=np.array([one.id for one in ordered], np.int64),
-        oks=oks(
-            keypoints[..., :2],
-            np.stack([one.keypoints for one in ordered]),
-            np.array([one.area for one in ordered]),
-            np.array(dataset.skeleton.sigmas),
-        ),
-        results=results,
-        ap=coco_ap(dataset.instances, results, dataset.skeleton.sigmas),
-        undefined=undefined(dataset.instances),
     )
+
+
+def judge(
+    dataset: PoseDataset,
+    persons: list[Instance],
+    results: list[dict[str, Any]],
+    *,
+    nearest: NDArray[np.intp],
+    boxes: str,
+) -> Evaluation:
+    """Return how good `results` of a split are; `nearest` has the place of each person's pose
+    among them, -1 for a person without. `boxes` says where the results' boxes come from."""
+    found = np.flatnonzero(nearest >= 0)
+    chosen = [persons[i] for i in found]
+    sigmas = dataset.skeleton.sigmas
+    poses = np.array([results[i]["keypoints"] for i in nearest[found]]).reshape(
+        len(found), len(sigmas), 3
+    )
+    labels = np.array([one.keypoints for one in chosen]).reshape(poses.shape)
+    areas = np.array([one.area for one in chosen])
+    similarity = np.zeros(len(persons))
+    similarity[found] = oks(poses[..., :2], labels, areas, np.array(sigmas))
+    return Evaluation(
+        boxes=boxes,
+        ids=np.array([one.id for one in persons], np.int64),
+        oks=similarity,
+        results=results,
+        nearest=nearest,
+        ap=coco_ap(
+            dataset.instances, results, sigmas, images=[image.id for image in dataset.images]
+        ),
+        undefined=undefined(dataset.instances),
+        keypoints=keypoint_errors(
+            poses, labels, areas=areas, skeleton=dataset.skeleton,
+            boxes_xyxy=np.array([one.box_xyxy for one in chosen]).reshape(-1, 4),
+        ),
+    )  # fmt: skip
 
 
 def some_images(dataset: PoseDataset, count: int) -> PoseDataset:
@@ -118,7 +157,8 @@ def some_images(dataset: PoseDataset, count: int) -> PoseDataset:
     return replace(dataset, images=kept, instances=instances)
 
 
-def _check(pipeline: Pipeline, dataset: PoseDataset) -> None:
+def check_skeleton(pipeline: Pipeline, dataset: PoseDataset) -> None:
+    """Raise ModelError if the model's keypoints are not the data's."""
     ours, theirs = pipeline.card.skeleton.keypoints, dataset.skeleton.keypoints
     if ours != theirs:
         raise ModelError(
@@ -126,7 +166,11 @@ def _check(pipeline: Pipeline, dataset: PoseDataset) -> None:
         )
 
 
-def _read(record: ImageRecord) -> Image:
+def read_checked(record: ImageRecord) -> Image:
+    """Return the image (H, W, 3), RGB.
+
+    Raises: DataError if it cannot be read, or has another size than annotated.
+    """
     image = read_image(record.path)
     height, width = image.shape[:2]
     if (height, width) != (record.height, record.width):
@@ -137,14 +181,16 @@ def _read(record: ImageRecord) -> Image:
     return image
 
 
-def _results(persons: list[Instance], keypoints: Keypoints) -> list[dict[str, Any]]:
-    scores = person_scores(keypoints, np.ones(len(keypoints)))
+def as_results(
+    image_ids: Sequence[int], keypoints: Keypoints, scores: NDArray[np.floating]
+) -> list[dict[str, Any]]:
+    """Return poses (P, K, 3) with scores (P,) as COCO's results."""
     return [
         {
-            "image_id": one.image_id,
+            "image_id": image,
             "category_id": CATEGORY,
             "keypoints": pose.ravel().tolist(),
             "score": score,
         }
-        for one, pose, score in zip(persons, keypoints, scores.tolist(), strict=True)
+        for image, pose, score in zip(image_ids, keypoints, scores.tolist(), strict=True)
     ]

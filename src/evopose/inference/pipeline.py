@@ -154,16 +154,19 @@ def open_pipeline(
 
 
 def person_scores(
-    keypoints: NDArray[np.floating], box_scores: NDArray[np.floating]
+    keypoints: NDArray[np.floating],
+    box_scores: NDArray[np.floating],
+    *,
+    counted_above: float = COUNTED,
 ) -> NDArray[np.float64]:
     """Return the scores (P,) of persons: box score (P,) times the mean of the keypoints' scores.
 
-    Keypoints (P, K, 3) whose score is not above `COUNTED` are left out of the mean; 0 where all
-    are.
+    Keypoints (P, K, 3) whose score is not above the threshold are left out of the mean; 0 where
+    all are.
 
     Source: HRNet `lib/dataset/coco.py`, `evaluate` (rescoring).
     """
     scores = np.asarray(keypoints, np.float64)[..., 2]
-    counted = scores > COUNTED
+    counted = scores > counted_above
     mean = np.where(counted, scores, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
     return np.asarray(box_scores * mean, np.float64)

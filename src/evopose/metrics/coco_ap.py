@@ -9,57 +9,86 @@ it against pycocotools. What is done here because hotcoco would do otherwise:
 - Other sigmas than COCO's bring a warning: every skeleton here has its own.
 - Numbers that nothing defines are -1: they become None, and `undefined` says why.
 - pycocotools takes a match with annotation 0 for none, hotcoco does not: they are counted from 1.
+- An empty list of results cannot be read: whoever finds nothing has 0.
+
+`ten_numbers` is the core: it takes what hotcoco has read, from values or quicker and smaller from
+files, and trusts it. `coco_ap` checks and takes values; `evaluation.results` checks files.
 """
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import DataError
+from evopose.metrics.truth import AP_NAMES, Truth, area_of, truth_of, why_undefined
 from evopose.structures import Instance
 
-AP_NAMES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-"""In the order of COCO: M are persons of an area of 32 x 32 to 96 x 96 pixels, L larger ones."""
+if TYPE_CHECKING:
+    from hotcoco import COCO
+
+__all__ = ["AP_NAMES", "Numbers", "coco_ap", "nothing_found", "ten_numbers", "undefined"]
 
 Numbers = dict[str, float | None]
 
 
 def coco_ap(
-    instances: Sequence[Instance], results: Sequence[dict[str, Any]], sigmas: Sequence[float]
+    instances: Sequence[Instance],
+    results: Sequence[dict[str, Any]],
+    sigmas: Sequence[float],
+    *,
+    images: Sequence[int] | None = None,
 ) -> Numbers:
     """Return the ten numbers by name, None where nothing defines one.
 
     `results` are COCO results of one category: `image_id`, `keypoints` (3 K numbers) and `score`.
-    `instances` are all annotations of those images, with one OKS sigma a keypoint: crowds and
+    `instances` are all annotations of the images, with one OKS sigma a keypoint: crowds and
     persons without labelled keypoints are neither to be found nor held against who finds them. Of
-    an image's results the 20 of the highest scores count.
+    an image's results the 20 of the highest scores count. `images` are the ids of all images that
+    were searched; what is found where nobody is counts against AP. Default: those of `instances`.
 
-    Raises: DataError for a result of another number of keypoints, without a finite score, or of an
-    image without annotations.
+    Raises: DataError for a result of another number of keypoints, with numbers that are not finite,
+    or of an image that is not among these.
 
     Source: pycocotools `cocoeval.py`, `COCOeval` with `iouType` keypoints.
     """
-    images = sorted({one.image_id for one in instances})
-    _check(results, set(images), len(sigmas))
-    if not any(_counts(one) for one in instances):
-        return dict.fromkeys(AP_NAMES)
-    if not results:  # nothing found: as hotcoco says, which cannot read an empty list of results
-        return {name: None if name in undefined(instances) else 0.0 for name in AP_NAMES}
-    from hotcoco import COCO, COCOeval
+    truth = truth_of(instances, sigmas, images)
+    _check(results, set(truth.images.tolist()), len(sigmas))
+    if not results or not truth.counts.any():
+        return nothing_found(truth)
+    from hotcoco import COCO
 
-    truth = COCO(
-        {
-            "images": [{"id": i} for i in images],
-            "annotations": [_annotation(i, one) for i, one in enumerate(instances, start=1)],
-            "categories": [{"id": 1, "name": "1", "keypoints": [*map(str, range(len(sigmas)))]}],
-        }
-    )
-    found = truth.load_res([{**one, "category_id": 1} for one in results])
+    judged = COCO(truth.to_coco())
+    found = judged.load_res([{**one, "category_id": 1} for one in results])
+    return ten_numbers(judged, found, sigmas)
+
+
+def undefined(instances: Sequence[Instance]) -> dict[str, str]:
+    """Return why numbers are not defined, by name; empty where all ten are."""
+    count = len(instances[0].keypoints) if instances else 1
+    return why_undefined(truth_of(instances, (1.0,) * count))
+
+
+def nothing_found(truth: Truth) -> Numbers:
+    """Return the ten numbers of no results: 0 where someone was to be found, else None."""
+    missing = why_undefined(truth)
+    return {name: None if name in missing else 0.0 for name in AP_NAMES}
+
+
+def ten_numbers(
+    truth: "COCO", found: "COCO", sigmas: Sequence[float] | NDArray[np.float64], category: int = 1
+) -> Numbers:
+    """Return the ten numbers of results that hotcoco has read, by one category.
+
+    `found` comes from `truth.load_res`. Nothing is checked: sigmas must be as many as keypoints.
+    """
+    from hotcoco import COCOeval
+
     judge = COCOeval(truth, found, "keypoints")
     judge.params.kpt_oks_sigmas = [float(s) for s in sigmas]
+    judge.params.cat_ids = [category]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sigmas are not COCO's
         judge.evaluate()
@@ -72,31 +101,15 @@ def coco_ap(
 def _summary(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> Numbers:
     """Return the ten means of precision (T, R, 1, 3, 1) and recall (T, 1, 3, 1): T thresholds of
     OKS from 0.5 on by 0.05, R recalls, areas all, medium, large; -1 stands for undefined."""
-    thresholds = {"": slice(None), "50": slice(0, 1), "75": slice(5, 6)}
+    thresholds = {"50": slice(0, 1), "75": slice(5, 6)}
     areas = {"": 0, "M": 1, "L": 2}
     numbers: Numbers = {}
     for name in AP_NAMES:
-        table, rest = (precision if name.startswith("AP") else recall), name[2:]
-        values = table[thresholds.get(rest, slice(None)), ..., areas.get(rest, 0), :]
+        table = precision if name.startswith("AP") else recall
+        values = table[thresholds.get(name[2:], slice(None)), ..., areas[area_of(name)], :]
         defined = values[values > -1]
         numbers[name] = float(defined.mean()) if defined.size else None
     return numbers
-
-
-def undefined(instances: Sequence[Instance]) -> dict[str, str]:
-    """Return why numbers are not defined, by name; empty where all ten are."""
-    if not any(_counts(one) for one in instances):
-        return dict.fromkeys(AP_NAMES, "no person has labelled keypoints, crowds aside")
-    reasons: dict[str, str] = {}
-    for letter, low, high in (("M", 32**2, 96**2), ("L", 96**2, 1e5**2)):
-        if not any(_counts(one) and low <= one.area <= high for one in instances):
-            spoken = "from 32 x 32 to 96 x 96 pixels" if letter == "M" else "above 96 x 96 pixels"
-            reasons |= dict.fromkeys((f"AP{letter}", f"AR{letter}"), f"no person has {spoken}")
-    return reasons
-
-
-def _counts(one: Instance) -> bool:
-    return not one.is_crowd and one.num_labelled > 0
 
 
 def _check(results: Sequence[dict[str, Any]], images: set[int], count: int) -> None:
@@ -116,17 +129,8 @@ def _check(results: Sequence[dict[str, Any]], images: set[int], count: int) -> N
                 f"a result of image {one['image_id']} has the score {one['score']}; expected a "
                 "finite number"
             )
-
-
-def _annotation(number: int, one: Instance) -> dict[str, Any]:
-    left, top, right, bottom = one.box_xyxy.tolist()
-    return {
-        "id": number,
-        "image_id": one.image_id,
-        "category_id": 1,
-        "iscrowd": int(one.is_crowd),
-        "num_keypoints": one.num_labelled,
-        "keypoints": one.keypoints.astype(float).ravel().tolist(),
-        "bbox": [left, top, right - left, bottom - top],
-        "area": float(one.area),
-    }
+    rows = np.array([one["keypoints"] for one in results], float).reshape(-1, 3 * count)
+    for i in np.flatnonzero(~np.isfinite(rows).all(axis=1))[:1]:
+        raise DataError(
+            f"a result of image {results[i]['image_id']} has keypoints that are not finite numbers"
+        )

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.metrics.truth import Truth
+
 Array = NDArray[np.floating]
 
 
@@ -21,10 +23,40 @@ def oks(predicted: Array, truth: Array, area: Array, sigmas: Array) -> NDArray[n
             f"{np.shape(area)}"
         )
     labelled = truth[..., 2] > 0
-    squared = ((predicted.astype(np.float64) - truth[..., :2]) ** 2).sum(axis=-1)
     variance = (2 * np.asarray(sigmas, np.float64)) ** 2
     size = np.asarray(area, np.float64)[:, None] + np.spacing(1)
-    similarity = np.exp(-squared / variance / size / 2)
+    with np.errstate(over="ignore"):  # so far away that the similarity is 0
+        squared = ((predicted.astype(np.float64) - truth[..., :2]) ** 2).sum(axis=-1)
+        similarity = np.exp(-squared / variance / size / 2)
     count = labelled.sum(axis=1)
     total = np.where(labelled, similarity, 0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def best_oks(truth: Truth, image_ids: NDArray[np.int64], xy: Array) -> NDArray[np.float64]:
+    """Return the best similarity (M,) that any pose of a person's image has to that person.
+
+    The M persons are those of `truth` that are to be found and have labelled keypoints; where no
+    pose is of their image it is 0. Poses are `image_ids` (N,) and `xy` (N, K, 2).
+    """
+    order = np.argsort(image_ids, kind="stable")
+    persons = np.flatnonzero(truth.counts & (truth.keypoints[..., 2] > 0).any(axis=1))
+    places = truth.image_ids[persons]
+    first = np.searchsorted(image_ids[order], places)
+    number = np.searchsorted(image_ids[order], places, side="right") - first
+    best = np.zeros(len(persons))
+    for part in _parts(number):
+        person = np.repeat(part, number[part])
+        within = np.arange(len(person)) - np.repeat(
+            np.cumsum(number[part]) - number[part], number[part]
+        )
+        pose, whom = order[first[person] + within], persons[person]
+        similarity = oks(xy[pose], truth.keypoints[whom], truth.areas[whom], truth.sigmas)
+        np.maximum.at(best, person, similarity)
+    return best
+
+
+def _parts(number: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+    """Return the places of persons in runs of about 2^14 pairs with poses."""
+    run = np.cumsum(number) >> 14
+    return np.split(np.arange(len(number)), np.flatnonzero(np.diff(run)) + 1)

@@ -40,8 +40,8 @@ def worst_pictures(
     """Return pictures by the title of their group: of the persons with the lowest OKS, and of those
     with the most inversions and swaps.
 
-    The evaluation has one result a person, in the order of its ids. Keypoints that are wrong are
-    ringed in the colour of their error.
+    Persons without a pose are left out. Keypoints that are wrong are ringed in the colour of their
+    error.
 
     Raises: DataError for an image that cannot be read.
     """
@@ -54,20 +54,21 @@ def worst_pictures(
 
 
 def _cases(dataset: PoseDataset, evaluation: Evaluation) -> list[_Case]:
-    """Return all persons, the lowest OKS first."""
+    """Return all persons that have a pose, the lowest OKS first."""
     problem = make_problem(dataset.instances, evaluation.results, dataset.skeleton.sigmas)
     place = {one.id: at for at, one in enumerate(dataset.instances)}
-    persons = np.array([place[int(i)] for i in evaluation.ids], np.intp)
-    every = np.arange(len(persons))
-    kinds, _ = kinds_of(problem, similarities(problem), dataset.skeleton, every, persons)
+    posed = np.flatnonzero(evaluation.nearest >= 0)
+    persons = np.array([place[int(i)] for i in evaluation.ids[posed]], np.intp)
+    poses, oks = evaluation.nearest[posed], evaluation.oks[posed]
+    kinds, _ = kinds_of(problem, similarities(problem), dataset.skeleton, poses, persons)
     return [
         _Case(
             person=dataset.instances[persons[at]],
-            oks=float(evaluation.oks[at]),
-            pose=np.array(evaluation.results[at]["keypoints"], np.float64).reshape(-1, 3),
+            oks=float(oks[at]),
+            pose=np.array(evaluation.results[poses[at]]["keypoints"], np.float64).reshape(-1, 3),
             kinds=kinds[at],
         )
-        for at in np.argsort(evaluation.oks, kind="stable").tolist()
+        for at in np.argsort(oks, kind="stable").tolist()
     ]
 
 

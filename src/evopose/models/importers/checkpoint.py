@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import Tensor
 
 from evopose.errors import ModelError
 from evopose.models.hrnet import LARGEST_STRIDE, HRNet
-from evopose.models.importers.contract import Arrays, Imported, ImportOptions, load_strictly
-from evopose.models.importers.report import ImportReport
+from evopose.models.importers.contract import Arrays, Imported, ImportOptions
+from evopose.models.importers.filling import fill, named_input_hw, wrapper_of
 from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.simple_baseline import SimpleBaseline
 
@@ -20,8 +19,6 @@ DEFAULT_INPUT_HW = (256, 192)
 DEFAULT_KEYPOINTS = 17
 """Of a trunk alone, which says nothing of keypoints."""
 HEAD = "final_layer."
-_WRAPPER = "module."
-_COUNTER = "num_batches_tracked"
 _DECODING = {
     "dark": "its name says DARK, whose decoding comes with a later version: read by the gaussian "
     "codec, keypoints are exact to about a quarter of a heatmap pixel",
@@ -59,9 +56,8 @@ class Checkpoint:
 
 def unwrapped(arrays: Arrays) -> tuple[dict[str, Tensor], str]:
     """Return the arrays without a `module.` before every name, and what was taken away."""
-    if arrays and all(name.startswith(_WRAPPER) for name in arrays):
-        return {name.removeprefix(_WRAPPER): array for name, array in arrays.items()}, _WRAPPER
-    return dict(arrays), ""
+    wrapper = wrapper_of(arrays)
+    return {name.removeprefix(wrapper): array for name, array in arrays.items()}, wrapper
 
 
 def opened(
@@ -74,7 +70,11 @@ def opened(
 
 def chosen_input_hw(options: ImportOptions) -> tuple[int, int]:
     """Return the input size of the options, else of the file's name, else 256x192."""
-    return options.input_hw or _named_hw(options.file_name) or DEFAULT_INPUT_HW
+    return (
+        options.input_hw
+        or named_input_hw(options.file_name, multiple=LARGEST_STRIDE)
+        or DEFAULT_INPUT_HW
+    )
 
 
 def adopt(
@@ -105,19 +105,19 @@ def adopt(
         reason = f"for {held} keypoints, {net.config.num_keypoints} are wanted"
         skip[checkpoint.name(HEAD)] = reason
         notes += (f"the last layer starts fresh: the file's is {reason}",)
-    skipped = {
-        name: reason
-        for name in checkpoint.arrays
-        for beginning, reason in skip.items()
-        if name.startswith(beginning)
-    }
-    _fill(net, checkpoint, skipped, fresh)
-    taken = {k: v for k, v in checkpoint.arrays.items() if k not in skipped}
-    report = ImportReport(
-        source=options.file_name,
-        used=tuple(checkpoint.wrapper + name for name in taken),
-        adapted=tuple(_adapted(taken, checkpoint.wrapper)),
-        skipped=tuple(f"{checkpoint.wrapper}{name}: {why}" for name, why in skipped.items()),
+    wrapper = checkpoint.wrapper
+    report = fill(
+        net,
+        {wrapper + name: array for name, array in checkpoint.arrays.items()},
+        options,
+        names={name: wrapper + checkpoint.name(name) for name in net.state_dict()},
+        skipped={
+            wrapper + name: reason
+            for name in checkpoint.arrays
+            for beginning, reason in skip.items()
+            if name.startswith(beginning)
+        },
+        fresh=fresh,
         notes=(*notes, *_notes(options)),
     )
     return Imported(
@@ -129,56 +129,15 @@ def adopt(
     )
 
 
-def _fill(
-    net: Network, checkpoint: Checkpoint, skipped: Mapping[str, str], fresh: tuple[str, ...]
-) -> None:
-    """Give `net` the arrays that are not `skipped`."""
-    state = net.state_dict()
-    ours = {checkpoint.name(name): name for name in state}
-    given = {
-        ours.get(name, name): array
-        for name, array in checkpoint.arrays.items()
-        if name not in skipped
-    }
-    source = {name: checkpoint.wrapper + own for own, name in ours.items()}
-    source |= {name: checkpoint.wrapper + name for name in given.keys() - state.keys()}
-    for name, array in given.items():
-        if not (array.is_floating_point() or name.endswith(_COUNTER)):
-            raise ModelError(f"{source[name]} holds {_dtype(array)}, expected floating point")
-    load_strictly(net, given, source=source, fresh=fresh)
-    with torch.no_grad():
-        for name, array in given.items():
-            if name.endswith(_COUNTER) and name in state:
-                state[name].copy_(array)
-
-
-def _adapted(arrays: Mapping[str, Tensor], wrapper: str) -> Iterator[str]:
-    for name, array in arrays.items():
-        if array.dtype != torch.float32 and not name.endswith(_COUNTER):
-            yield f"{wrapper}{name}: {_dtype(array)} -> float32"
-
-
-def _dtype(array: Tensor) -> str:
-    return str(array.dtype).removeprefix("torch.")
-
-
 def _codec(net: Network) -> CodecSpec:
     """Return the codec of the authors and of mmpose: sigma 2 at 64 rows and 3 at 96, peak 1."""
     return CodecSpec(params={"sigma": 2 * net.heatmap_hw[0] / 64, "peak": 1.0})
 
 
 def _notes(options: ImportOptions) -> Iterator[str]:
-    if not options.input_hw and not _named_hw(options.file_name):
+    if not options.input_hw and not named_input_hw(options.file_name, multiple=LARGEST_STRIDE):
         height, width = DEFAULT_INPUT_HW
         yield f"neither an option nor its name gives an input size: {height}x{width} is taken"
     for word, note in _DECODING.items():
         if re.search(rf"(?<![a-z]){word}(?![a-z])", options.file_name.lower()):
             yield note
-
-
-def _named_hw(file_name: str) -> tuple[int, int] | None:
-    """Return the last HxW of a file's name, as in pose_hrnet_w32_256x192.pth."""
-    for height, width in reversed(re.findall(r"(?<!\d)(\d{2,4})x(\d{2,4})(?!\d)", file_name)):
-        if int(height) % LARGEST_STRIDE == int(width) % LARGEST_STRIDE == 0:
-            return int(height), int(width)
-    return None

@@ -1,0 +1,300 @@
+"""A results file that someone made, checked and judged against an annotation file.
+
+hotcoco reads the file, far quicker and smaller than Python would, and is strict about types. Where
+it refuses, or something is missing, Python reads the file once more to say what is wrong and where.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evopose.data.checks import refuse
+from evopose.errors import DataError
+from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
+from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
+from evopose.metrics.oks import best_oks
+from evopose.metrics.truth import why_undefined
+from evopose.skeleton import Skeleton
+
+if TYPE_CHECKING:
+    from hotcoco import COCO
+
+COUNTED = 20
+"""Results of an image that count for AP, those of the highest scores. Source: pycocotools."""
+
+EXPECTED = "a JSON list of results [{image_id, category_id, keypoints, score}, ...]"
+
+_FIELDS = ("image_id", "category_id", "keypoints", "score")
+_CHUNK = 512
+"""Results that are turned into columns at once: few enough for the processor's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a results file is worth."""
+
+    skeleton: Skeleton
+    images: int
+    """How many are judged."""
+    persons: int
+    """How many are to be found."""
+    results: int
+    """How many results the file has for the category."""
+    mean_best_oks: float | None
+    """The mean over persons of the best OKS among the results of their image that count, 0 where
+    there are none. Unlike AP it knows no matching and no false finds. None: nobody to be found."""
+    ap: Numbers
+    """COCO's ten numbers by name; None: not defined here."""
+    undefined: dict[str, str]
+    """Why, by name."""
+    notes: dict[str, int]
+    """What was decided or is odd about the two files, and how often."""
+
+    def metrics(self) -> dict[str, Any]:
+        """Return all of it as JSON values."""
+        return {
+            "images": self.images,
+            "persons": self.persons,
+            "results": self.results,
+            "sigmas_assumed": self.skeleton.sigmas_assumed,
+            "mean_best_oks": self.mean_best_oks,
+            **self.ap,
+            "undefined": self.undefined,
+            "notes": self.notes,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """Results as columns, in the file's order."""
+
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    keypoints: NDArray[np.float64]  # (N, 3 K)
+
+
+def score_results(results: Path, annotations: Path, *, assume_area: bool = False) -> Score:
+    """Return COCO's ten numbers of a results file, equal to pycocotools', and what is odd about it.
+
+    Results of other categories are left out. Results that are given twice stay, as in pycocotools:
+    the second of two finds is a false one. Both are counted in `notes`.
+
+    Raises: DataError that names what is wrong in either file: no JSON, cut off, no list, missing
+    fields, numbers that are not finite, another number of keypoints, unknown images, no result of
+    the category, annotations without an area (see `read_ground_truth` for `assume_area`).
+    """
+    wanted = read_ground_truth(annotations, assume_area=assume_area)
+    truth = wanted.truth
+    from hotcoco import COCO
+
+    judged = COCO(truth.to_coco(wanted.category, [*wanted.categories]))
+    found, columns = _read(results, judged, len(wanted.skeleton))
+    _check_images(columns, truth.images, results, annotations)
+    kept = _of_category(columns, wanted, results)
+    counting = _highest(kept)
+    defined = bool(len(counting)) and bool(truth.counts.any())
+    poses = kept.keypoints[counting].reshape(-1, len(wanted.skeleton), 3)
+    best = best_oks(truth, kept.image_ids[counting], poses[..., :2])
+    return Score(
+        skeleton=wanted.skeleton,
+        images=len(truth.images),
+        persons=int(truth.counts.sum()),
+        results=len(kept.scores),
+        mean_best_oks=float(best.mean()) if len(best) else None,
+        ap=ten_numbers(judged, found, truth.sigmas, wanted.category)
+        if defined
+        else nothing_found(truth),
+        undefined=why_undefined(truth),
+        notes=wanted.notes | _notes(columns, kept, counting, wanted),
+    )
+
+
+def _read(path: Path, judged: "COCO", count: int) -> tuple["COCO", _Columns]:
+    """Return the results as hotcoco holds them, and as columns."""
+    if _starts_a_list(path):
+        try:
+            found = judged.load_res(str(path))
+            if (columns := _columns(found, count)) is not None:
+                return found, columns
+        except ValueError:
+            pass
+    found = judged.load_res(_read_slowly(path, count))
+    columns = _columns(found, count)
+    assert columns is not None
+    return found, columns
+
+
+def _starts_a_list(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096).lstrip().startswith(b"[")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no results file {path}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _columns(found: "COCO", count: int) -> _Columns | None:
+    """Return the results as columns, or None if one lacks what it needs."""
+    total = len(found.get_ann_ids())
+    keypoints = np.empty((total, 3 * count))
+    scores = np.empty(total)
+    ids = np.empty((total, 2), np.int64)
+    for first in range(0, total, _CHUNK):
+        rows = found.load_anns(range(first + 1, min(first + _CHUNK, total) + 1))
+        if not all(
+            "score" in row and "area" in row and len(row.get("keypoints", ())) == 3 * count
+            for row in rows
+        ):
+            return None
+        part = slice(first, first + len(rows))
+        keypoints[part] = [row["keypoints"] for row in rows]
+        scores[part] = [row["score"] for row in rows]
+        ids[part] = [(row["image_id"], row["category_id"]) for row in rows]
+    return _Columns(image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints)
+
+
+def _check_images(
+    columns: _Columns, images: NDArray[np.int64], results: Path, annotations: Path
+) -> None:
+    strange = ~np.isin(columns.image_ids, images)
+    refuse(
+        np.unique(columns.image_ids[strange]), results,
+        f"{int(strange.sum())} results are of images that {annotations} does not list; judge them "
+        "by the annotations they were made for, or leave them out; ids of these images",
+    )  # fmt: skip
+
+
+def _of_category(columns: _Columns, wanted: GroundTruth, path: Path) -> _Columns:
+    """Return the results of the category that is judged."""
+    ours = columns.category_ids == wanted.category
+    if len(ours) and not ours.any():
+        came = ", ".join(map(str, np.unique(columns.category_ids)[:5].tolist()))
+        name = wanted.categories[wanted.category]
+        raise DataError(
+            f"{path}: no result is of category {wanted.category} ({name}), the one with "
+            f"keypoints in the annotations; the results' category_id is {came}"
+        )
+    if ours.all():
+        return columns
+    return _Columns(**{name: column[ours] for name, column in vars(columns).items()})
+
+
+def _highest(columns: _Columns) -> NDArray[np.intp]:
+    """Return the places of results that count, as pycocotools chooses among equal scores."""
+    order = np.lexsort((-columns.scores, columns.image_ids))
+    ids = columns.image_ids[order]
+    rank = np.arange(len(ids)) - np.searchsorted(ids, ids)
+    return np.sort(order[rank < COUNTED])
+
+
+def _doubled(columns: _Columns) -> int:
+    """Return how many results equal an earlier one: image, score and all keypoints."""
+    order = np.lexsort((columns.scores, columns.image_ids))
+    ids, scores = columns.image_ids[order], columns.scores[order]
+    like_last = (ids[1:] == ids[:-1]) & (scores[1:] == scores[:-1])
+    some = order[np.r_[like_last, False] | np.r_[False, like_last]] if len(order) else order
+    rows = np.column_stack([columns.image_ids[some], columns.scores[some], columns.keypoints[some]])
+    return len(rows) - len(np.unique(rows, axis=0))
+
+
+def _notes(
+    columns: _Columns, kept: _Columns, counting: NDArray[np.intp], wanted: GroundTruth
+) -> dict[str, int]:
+    truth = wanted.truth
+    alone = truth.counts & ~np.isin(truth.image_ids, kept.image_ids)
+    counted = {
+        "results of other categories, left out": len(columns.scores) - len(kept.scores),
+        "results that equal an earlier one in image, score and keypoints; they stay, as in "
+        "pycocotools": _doubled(kept),
+        f"results beyond the {COUNTED} of the highest scores in their image, which do not count": (
+            len(kept.scores) - len(counting)
+        ),
+        "persons to be found in images without results": int(alone.sum()),
+    }
+    return {what: count for what, count in counted.items() if count}
+
+
+def _read_slowly(path: Path, count: int) -> list[dict[str, Any]]:
+    """Return the results with what counts of them. Raises: DataError as `score_results`."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not JSON, or is cut off: {error}; expected {EXPECTED}"
+        ) from error
+    if not isinstance(content, list):
+        came = type(content).__name__
+        if isinstance(content, dict):
+            came = f"an object with the keys {', '.join(content)}" if content else "an empty object"
+        raise DataError(f"{path}: expected {EXPECTED}, got {came}")
+    places = [f"at position {i}" for i, one in enumerate(content) if not isinstance(one, dict)]
+    refuse(places, path, f"expected {EXPECTED}; entries that are no objects")
+    for field in _FIELDS:
+        places = [str(i) for i, one in enumerate(content) if one.get(field) is None]
+        refuse(places, path, f"each result needs {', '.join(_FIELDS)}; without {field}, counted "
+               "from 0")  # fmt: skip
+    for field in ("image_id", "category_id"):
+        _refuse_values(content, field, _is_id, path, "a whole number of 0 or more")
+    _refuse_values(content, "score", _is_number, path, "a finite number")
+    lengths = (
+        f"{i} ({len(one['keypoints']) if isinstance(one['keypoints'], list) else 'no list'})"
+        for i, one in enumerate(content)
+        if not isinstance(one["keypoints"], list) or len(one["keypoints"]) != 3 * count
+    )
+    refuse(
+        lengths, path,
+        f"keypoints must be {3 * count} numbers: x, y and score of each of the {count} in the "
+        "annotations; other numbers of values in results, counted from 0",
+    )  # fmt: skip
+    strange = (i for i, one in enumerate(content) if not all(map(_is_number, one["keypoints"])))
+    refuse(strange, path, "keypoints must be finite numbers; not so in results, counted from 0")
+    return _with_areas(content, path)
+
+
+def _with_areas(content: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Return the fields that count: boxes too if the first result has one, as in pycocotools, where
+    the areas of finds that match nothing come from them."""
+    fields = (*_FIELDS, "bbox") if content and content[0].get("bbox") else _FIELDS
+    if "bbox" in fields:
+        _refuse_values(
+            content, "bbox", _is_box, path,
+            "4 numbers (left, top, width, height), as the first result has it; take it out of all, "
+            "or give it to all",
+        )  # fmt: skip
+    elif content and content[0].get("segmentation"):
+        raise DataError(
+            f"{path}: the first result has a segmentation and no bbox, so that areas would be "
+            "those of masks; take segmentation out, or add bbox"
+        )
+    return [{field: one[field] for field in fields} for one in content]
+
+
+def _refuse_values(
+    content: list[dict[str, Any]],
+    field: str,
+    fits: Callable[[Any], bool],
+    path: Path,
+    needs: str,
+) -> None:
+    wrong = (f"{i} ({v!r})" for i, one in enumerate(content) if not fits(v := one.get(field)))
+    refuse(wrong, path, f"{field} must be {needs}; not so in results, counted from 0")
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_box(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))

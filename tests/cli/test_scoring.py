@@ -1,0 +1,69 @@
+"""`evopose evaluate --results`: scoring what someone else has found."""
+
+import json
+
+import pytest
+
+from evopose.evaluation.results import score_results
+from evopose.metrics.coco_ap import AP_NAMES
+
+
+@pytest.fixture
+def files(tmp_path, dots):
+    """Results that are the labels of some dots, and the labels."""
+    content = json.loads((dots / "val.json").read_text())
+    results = [
+        {**{k: one[k] for k in ("image_id", "category_id", "keypoints")}, "score": 1 / (i + 1)}
+        for i, one in enumerate(content["annotations"])
+    ]
+    found = tmp_path / "found.json"
+    found.write_text(json.dumps([*results, results[0]]))
+    return found, dots / "val.json"
+
+
+def test_results_are_scored(evopose, files, tmp_path):
+    results, annotations = files
+    given = ("evaluate", "--results", results, "--annotations", annotations)
+    out = tmp_path / "scored"
+    done = evopose(*given, "--json", "--out", out)
+    assert done.code == 0, done.err
+    expected = score_results(results, annotations)
+    assert {name: done.json[name] for name in AP_NAMES} == expected.ap
+    assert done.json["mean_best_oks"] == 1.0
+    assert done.json["AR"] == 1.0
+    assert done.json["notes"] == expected.notes
+    written = json.loads((out / "metrics.json").read_text())
+    assert written | {"folder": str(out)} == done.json
+    told = evopose(*given).out
+    for name in AP_NAMES:
+        assert name in told
+    assert "1 results that equal an earlier one" in told
+    assert "not defined, no person has above 96 x 96 pixels" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "got"),
+    [
+        ((), "got neither"),
+        (("model",), "got MODEL"),
+        (("--results", "a.json"), "got --results"),
+        (("model", "data", "--results", "a.json", "--annotations", "b.json"), "MODEL, DATA"),
+        (("--results", "a.json", "--annotations", "b.json", "--limit", 3), "--limit"),
+        (("model", "data", "--assume-area"), "--assume-area"),
+    ],
+)
+def test_neither_form_is_an_error_that_tells_both(evopose, arguments, got):
+    done = evopose("evaluate", *arguments)
+    assert done.code == 2
+    assert got in done.err
+    assert "evopose evaluate MODEL DATA" in done.err
+    assert "--results RESULTS.json --annotations GT.json" in done.err
+
+
+def test_what_is_wrong_is_said(evopose, files, tmp_path):
+    results, annotations = files
+    empty = tmp_path / "cut.json"
+    empty.write_text(results.read_text()[:-30])
+    done = evopose("evaluate", "--results", empty, "--annotations", annotations)
+    assert done.code == 2
+    assert "is not JSON, or is cut off" in done.err
