@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.evaluation.accumulation import Curves, accumulate
 from evopose.evaluation.error_kinds import (
     FITS,
     GOOD,
@@ -24,12 +25,10 @@ from evopose.evaluation.error_kinds import (
 )
 from evopose.evaluation.matching import (
     Bools,
-    Curves,
     Floats,
     Ints,
     Matches,
     Problem,
-    accumulate,
     make_problem,
     match,
     pair_oks,
