@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from evopose.evaluation.error_analysis import ERRORS, LOSSES, analyse_errors
-from evopose.evaluation.error_kinds import FITS, KINDS, NEAR, RIGHT
+from evopose.evaluation.error_kinds import FITS, KINDS, NEAR, RIGHT, kinds_of
+from evopose.evaluation.matching import make_problem, similarities
 from evopose.metrics.coco_ap import coco_ap
 from evopose.skeleton import COCO_PERSON, Skeleton
 from evopose.structures import Instance
@@ -279,6 +280,21 @@ def test_kinds_equal_a_loop_over_crowded_people():
     np.testing.assert_array_equal(found.kind, looped)
     assert (np.bincount(found.kind[found.kind >= 0], minlength=5) > 5).all()
     assert FITS == 0.1
+
+
+def test_a_result_may_be_taken_for_several_persons(people):
+    """As where two persons have the same nearest pose."""
+    rows, poses = truth_as_results(people)
+    inject(people, poses, np.random.default_rng(1))
+    problem = make_problem(people, results_of(rows, poses), SIGMAS)
+    result, person = np.array([0, 0, 1, 5]), np.array([0, 1, 1, 4])
+    kind, _ = kinds_of(problem, similarities(problem), COCO_PERSON, result, person)
+    looped = [
+        loop_kinds(people, results_of(rows, poses)[r], p)
+        for r, p in zip(result, person, strict=True)
+    ]
+    np.testing.assert_array_equal(kind, looped)
+    assert (kind[1] == KINDS.index("swap")).sum() > 10
 
 
 def test_the_public_codes_corrections_come_only_so_near(people):

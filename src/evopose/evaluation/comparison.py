@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import DataError
+from evopose.evaluation.accumulation import accumulate
 from evopose.evaluation.evaluate import Evaluation
 from evopose.evaluation.matching import (
     AREAS,
     Floats,
     Matches,
     Problem,
-    accumulate,
     make_problem,
     match,
     pair_oks,
@@ -98,46 +98,45 @@ def compare(
             f"the evaluations are of {len(first.ids)} and {len(second.ids)} persons, not of the "
             "same ones: evaluate both on the same images"
         )
+    images = len({one.id for one in dataset.images})
+    weights = np.concatenate([np.ones((1, images)), draws(images, resamples, seed)])
+    firsts, seconds = (_numbers(dataset, one, weights) for one in (first, second))
+    return Comparison(
+        images=images,
+        seed=seed,
+        differences={
+            name: _difference(firsts[name], seconds[name])
+            for name in firsts
+            if np.isfinite(firsts[name][0]) and np.isfinite(seconds[name][0])
+        },
+    )
+
+
+def _numbers(dataset: PoseDataset, evaluation: Evaluation, weights: Floats) -> dict[str, Floats]:
+    """Return mean OKS and COCO's ten numbers (B,) by name, for weights (B, I) of the images."""
     ids = [one.id for one in dataset.images]
-    problems = [
-        make_problem(dataset.instances, one.results, dataset.skeleton.sigmas, images=ids)
-        for one in (first, second)
-    ]
-    images = len(problems[0].images)
-    weights = draws(images, resamples, seed)
-    whole = np.ones((1, images), weights.dtype)
-    measured = []
-    for evaluation, problem in zip((first, second), problems, strict=True):
-        place = {int(i): p for p, i in enumerate(problem.images)}
-        of = {one.id: place[one.image_id] for one in dataset.instances}
-        where = np.array([of[int(i)] for i in evaluation.ids], np.intp)
-        measured.append(
-            [{"mean OKS": weighted_mean(evaluation.oks, where, w)} | ten_numbers(problem, w)
-             for w in (whole, weights)]
-        )  # fmt: skip
-    differences = {
-        name: _difference(
-            float(measured[0][0][name][0]), float(measured[1][0][name][0]),
-            measured[0][1][name], measured[1][1][name],
-        )
-        for name in measured[0][0]
-        if np.isfinite(measured[0][0][name][0]) and np.isfinite(measured[1][0][name][0])
-    }  # fmt: skip
-    return Comparison(images=images, seed=seed, differences=differences)
+    sigmas = dataset.skeleton.sigmas
+    problem = make_problem(dataset.instances, evaluation.results, sigmas, images=ids)
+    image_of = {one.id: one.image_id for one in dataset.instances}
+    image = np.searchsorted(problem.images, [image_of[int(i)] for i in evaluation.ids])
+    mean = weighted_mean(evaluation.oks, image, weights)
+    return {"mean OKS": mean} | ten_numbers(problem, weights)
 
 
-def _difference(first: float, second: float, firsts: Floats, seconds: Floats) -> Difference:
-    change = seconds - firsts
+def _difference(firsts: Floats, seconds: Floats) -> Difference:
+    """Return the difference of numbers (1 + resamples,), the first of all images as they are."""
+    change = (seconds - firsts)[1:]
     change = change[np.isfinite(change)]
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(change, [tail, 1 - tail]) if len(change) else (np.nan, np.nan)
+    whole = float(seconds[0] - firsts[0])
+    low, high = np.quantile(change, [tail, 1 - tail]) if len(change) else (whole, whole)
     return Difference(
-        first=first,
-        second=second,
-        difference=second - first,
+        first=float(firsts[0]),
+        second=float(seconds[0]),
+        difference=whole,
         low=float(low),
         high=float(high),
-        better=float((change > 0).mean()) if len(change) else np.nan,
+        better=float((change > 0).mean()) if len(change) else float(whole > 0),
         resamples=len(change),
     )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.evaluation.accumulation import Curves, accumulate
 from evopose.evaluation.error_kinds import (
     FITS,
     GOOD,
@@ -19,17 +20,15 @@ from evopose.evaluation.error_kinds import (
     MISS,
     NEAR,
     RIGHT,
-    UNLABELLED,
     Kinds,
     classify,
 )
 from evopose.evaluation.matching import (
     Bools,
-    Curves,
     Floats,
+    Ints,
     Matches,
     Problem,
-    accumulate,
     make_problem,
     match,
     pair_oks,
@@ -181,12 +180,16 @@ class _Judge:
     """What is needed to judge results with some of their errors corrected."""
 
     problem: Problem
+    plain: Floats
+    """(P,) the OKS of all pairs as they are."""
+    pairs: Ints
+    """(M,) the pairs of results that fit someone: only these can be corrected."""
     similarity: Floats
-    """(P, K) of all pairs as they are."""
+    """(M, K) theirs as they are ..."""
     corrected: Floats
-    """(P, K) of all pairs with all errors corrected."""
+    """(M, K) ... and with all errors corrected."""
     kind: NDArray[np.int8]
-    """(N, K) of all results, `UNLABELLED` for those that fit nobody."""
+    """(M, K) of their results."""
     background: Bools
     """(N,)"""
     missed: Bools
@@ -198,8 +201,11 @@ class _Judge:
         mend = np.isin(self.kind, [KINDS.index(name) for name in errors])
         if keypoint is not None:
             mend &= np.arange(mend.shape[1]) == keypoint
-        mended = mend[self.problem.pair_result]
-        return pair_oks(self.problem, np.where(mended, self.corrected, self.similarity))
+        rows = np.flatnonzero(mend.any(axis=1))
+        mended = np.where(mend[rows], self.corrected[rows], self.similarity[rows])
+        oks = self.plain.copy()
+        oks[self.pairs[rows]] = pair_oks(self.problem, mended, pairs=self.pairs[rows])
+        return oks
 
     def ap(self, errors: Sequence[str], keypoint: int | None = None) -> float:
         """Return the AP with them corrected."""
@@ -221,15 +227,19 @@ class _Judge:
 def _make_judge(
     problem: Problem, similarity: Floats, kinds: Kinds, correction: Correction
 ) -> _Judge:
-    kind = np.full((len(problem.scores), len(problem.sigmas)), UNLABELLED, np.int8)
-    kind[kinds.result] = kinds.kind
+    row_of = np.full(len(problem.scores), -1, np.intp)
+    row_of[kinds.result] = np.arange(len(kinds.result))
+    pairs = np.flatnonzero(row_of[problem.pair_result] >= 0)
+    corrected = _corrected(problem, kinds, correction)
     missed = problem.counted.copy()
     missed[kinds.person] = False
     return _Judge(
         problem=problem,
-        similarity=similarity,
-        corrected=similarities(problem, _corrected(problem, kinds, correction)),
-        kind=kind,
+        plain=pair_oks(problem, similarity),
+        pairs=pairs,
+        similarity=similarity[pairs],
+        corrected=similarities(problem, keypoints=corrected, pairs=pairs),
+        kind=kinds.kind[row_of[problem.pair_result[pairs]]],
         background=kinds.background,
         missed=missed,
     )

@@ -71,8 +71,8 @@ def classify(problem: Problem, similarity: Floats, skeleton: Skeleton) -> Kinds:
 def kinds_of(
     problem: Problem, similarity: Floats, skeleton: Skeleton, result: Ints, person: Ints
 ) -> tuple[NDArray[np.int8], Floats]:
-    """Return the kinds (M, K) of keypoints of results (M,), each once, taken for those of persons
-    (M,) of their images; and their similarities (M, K) to the nearest of all they could be.
+    """Return the kinds (M, K) of keypoints of results (M,), taken for those of persons (M,) of
+    their images; and their similarities (M, K) to the nearest of all they could be.
 
     Of the person's labelled keypoints one is good where its similarity to the truth is 0.85 or
     more. Else the nearest decides, by similarity, of the truth, the mirror keypoint of the same
@@ -97,13 +97,13 @@ def _nearness(
 ) -> tuple[Floats, Floats, Floats]:
     """Return the similarities (M, K) of matched results' keypoints to their own place, to its
     mirror (0 where there is none), and to the same or mirror keypoint of anyone else."""
-    row_of = np.full(len(problem.scores), -1, np.intp)
-    row_of[result] = np.arange(len(result))
-    pairs = np.flatnonzero(row_of[problem.pair_result] >= 0)
-    row, theirs = row_of[problem.pair_result[pairs]], problem.pair_person[pairs]
+    row, pairs = _pairs_of(problem, result)
+    theirs = problem.pair_person[pairs]
     index = skeleton.flip_index if skeleton.flip_pairs else np.arange(len(skeleton))
     same = np.where(problem.labelled[theirs], similarity[pairs], 0.0)
-    mirrored = _mirror_similarities(problem, pairs, index)
+    turned = replace(problem, truth=problem.truth[:, index])
+    mirrored = similarities(turned, pairs=pairs)
+    mirrored = np.where(turned.labelled[theirs], mirrored, 0.0)
     own, mirror, others = (np.zeros((len(result), len(skeleton))) for _ in range(3))
     mine = theirs == person[row]
     own[row[mine]] = same[mine]
@@ -112,12 +112,11 @@ def _nearness(
     return own, mirror, others
 
 
-def _mirror_similarities(problem: Problem, pairs: Ints, index: Ints) -> Floats:
-    """Return the similarities of some pairs to the persons' keypoints in mirrored order."""
-    mirrored = replace(
-        problem,
-        truth=problem.truth[:, index],
-        pair_result=problem.pair_result[pairs],
-        pair_person=problem.pair_person[pairs],
-    )
-    return np.where(mirrored.labelled[mirrored.pair_person], similarities(mirrored), 0.0)
+def _pairs_of(problem: Problem, result: Ints) -> tuple[Ints, Ints]:
+    """Return all pairs of some results (M,), and for each the place of its result among them."""
+    sizes = np.bincount(problem.pair_result, minlength=len(problem.scores))
+    starts = np.cumsum(sizes) - sizes  # pairs are ordered by their results
+    repeats = sizes[result]
+    row = np.repeat(np.arange(len(result)), repeats)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    return row, starts[result[row]] + within

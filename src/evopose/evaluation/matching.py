@@ -1,8 +1,8 @@
-"""COCO's matching and accumulation on arrays, for what must be computed many times.
+"""COCO's matching on arrays, for what must be judged many times; `accumulation` goes on from it.
 
 `metrics.coco_ap` judges one set of results. The error analysis judges dozens of altered ones, and a
-bootstrap thousands of weighted ones. Here the similarities are computed once, all images are
-matched together, and an accumulation takes weights of images. The numbers equal `coco_ap`'s.
+bootstrap thousands of weighted ones: here the similarities are computed once, and all images are
+matched together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
-RECALLS: Floats = np.linspace(0, 1, 101)
 MOST_RESULTS = 20
 """Results of an image that count: those of the highest scores."""
 
@@ -27,6 +26,8 @@ AREAS = {"": (0.0, 1e10), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
 """Areas of the persons that count, by the letter of APM and APL."""
 
 _NEAR_ONE = 1 - 1e-10
+_CHUNK = 8192
+"""Pairs at once: as much as fits a processor's cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Problem:
     pair_result: Ints
     """(P,) results and ..."""
     pair_person: Ints
-    """(P,) ... persons of the same image, each with each."""
+    """(P,) ... persons of the same image, each with each, in the order of the results."""
 
     @property
     def labelled(self) -> Bools:
@@ -114,37 +115,49 @@ def _pairs(first: Ints, second: Ints, groups: int) -> tuple[Ints, Ints]:
     return ours, order[starts[first[ours]] + within]
 
 
-def similarities(problem: Problem, keypoints: Floats | None = None) -> Floats:
-    """Return the keypoint similarities (P, K) of all pairs; 0 for keypoints without a label.
+def similarities(
+    problem: Problem, *, keypoints: Floats | None = None, pairs: Ints | None = None
+) -> Floats:
+    """Return the keypoint similarities (P, K) of all pairs, or of some (M,); 0 for keypoints
+    without a label.
 
     `keypoints` (N, K, 2) replace those of the results. Of a person with no label at all, COCO takes
-    a keypoint for right within the box doubled about its centre thrice as wide and high.
+    a keypoint for right within the box made three times as wide and high about its centre.
 
     Source: pycocotools `cocoeval.py`, `computeOks`.
     """
     found = problem.keypoints if keypoints is None else keypoints
-    person, truth = problem.pair_person, problem.truth[problem.pair_person]
-    offset = found[problem.pair_result] - truth[..., :2]
+    chosen = np.arange(len(problem.pair_result)) if pairs is None else pairs
+    similarity = np.empty((len(chosen), len(problem.sigmas)))
+    for start in range(0, len(chosen), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        result, person = problem.pair_result[chosen[part]], problem.pair_person[chosen[part]]
+        similarity[part] = _similarities(problem, found[result], person)
+    return similarity
+
+
+def _similarities(problem: Problem, xy: Floats, person: Ints) -> Floats:
+    truth = problem.truth[person]
     labelled = truth[..., 2] > 0
+    offset = xy - truth[..., :2]
     unknown = np.flatnonzero(~labelled.any(axis=1))
     if len(unknown):
         box = problem.boxes_xyxy[person[unknown]][:, None]
         size = box[..., 2:] - box[..., :2]
-        xy = found[problem.pair_result[unknown]]
-        before, after = box[..., :2] - size - xy, xy - (box[..., :2] + 2 * size)
+        before, after = box[..., :2] - size - xy[unknown], xy[unknown] - (box[..., :2] + 2 * size)
         offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
         labelled[unknown] = True
-    size = (problem.area[person] + np.spacing(1))[:, None]
+    area = (problem.area[person] + np.spacing(1))[:, None]
     squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
-    return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / size / 2), 0.0)
+    return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / area / 2), 0.0)
 
 
-def pair_oks(problem: Problem, similarity: Floats) -> Floats:
-    """Return the OKS (P,) of all pairs from their keypoints' similarities (P, K)."""
+def pair_oks(problem: Problem, similarity: Floats, *, pairs: Ints | None = None) -> Floats:
+    """Return the OKS (P,) of all pairs, or of some, from their keypoints' similarities."""
     count = problem.labelled.sum(axis=1)
     count[count == 0] = len(problem.sigmas)
-    total = similarity.sum(axis=1)
-    return np.asarray(total / count[problem.pair_person], np.float64)
+    person = problem.pair_person if pairs is None else problem.pair_person[pairs]
+    return np.asarray(similarity.sum(axis=1) / count[person], np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,13 +198,16 @@ def match(
     rank = np.empty(len(order), np.intp)
     rank[order] = _places(problem.result_image[order])
     person = np.full((len(thresholds), len(order)), -1, np.intp)
-    for block in _blocks(problem, rank, oks, regular):
-        _match_block(block, person, np.minimum(thresholds, _NEAR_ONE))
+    least = np.minimum(thresholds, _NEAR_ONE)
+    near = np.flatnonzero((oks >= least.min()) & (rank[problem.pair_result] < MOST_RESULTS))
+    for block in _blocks(problem, near, rank, oks, regular):
+        _match_block(block, person, least)
     kept = order[rank[order] < MOST_RESULTS]
     kept = kept[np.argsort(-value[kept], kind="stable")]
     person = person[:, kept]
     found = person >= 0
-    ignored = found & ~regular[person] if len(regular) else found
+    ignored = np.zeros(found.shape, np.bool_)
+    ignored[found] = ~regular[person[found]]
     if area != AREAS[""]:
         extent = np.ptp(problem.keypoints[kept], axis=1).prod(axis=1)
         ignored = ignored | (~found & ((extent < area[0]) | (extent > area[1])))
@@ -228,35 +244,37 @@ class _Block:
     """(n, G)"""
 
 
-def _blocks(problem: Problem, rank: Ints, oks: Floats, regular: Bools) -> Iterator[_Block]:
+def _blocks(
+    problem: Problem, pairs: Ints, rank: Ints, oks: Floats, regular: Bools
+) -> Iterator[_Block]:
+    """Yield the images of some pairs, with only those results and persons that are in them."""
     images = len(problem.images)
-    order = np.lexsort((~regular, problem.person_image))
-    column = np.empty(len(order), np.intp)
-    column[order] = _places(problem.person_image[order])
-    persons = np.bincount(problem.person_image, minlength=images)
-    results = np.bincount(problem.result_image, minlength=images)
+    ours, row_of = _in_order(problem.pair_result[pairs], problem.result_image, rank)
+    theirs, column_of = _in_order(problem.pair_person[pairs], problem.person_image, ~regular)
+    results = np.bincount(problem.result_image[ours], minlength=images)
+    persons = np.bincount(problem.person_image[theirs], minlength=images)
+    image = problem.result_image[problem.pair_result[pairs]]
     least = 0
     while least < persons.max(initial=0):
         most = max(1, 2 * least)
-        chosen = np.flatnonzero((persons > least) & (persons <= most) & (results > 0))
+        chosen = np.flatnonzero((persons > least) & (persons <= most))
         least = most
         if not len(chosen):
             continue
         chosen = chosen[np.argsort(-results[chosen], kind="stable")]
-        row = np.full(images, -1, np.intp)
-        row[chosen] = np.arange(len(chosen))
-        deep, wide = min(MOST_RESULTS, results[chosen].max()), persons[chosen].max()
-        shape = (len(chosen), deep, wide)
-        table, result = np.full(shape, -1.0), np.full(shape[:2], -1, np.intp)
-        person = np.full((shape[0], wide), -1, np.intp)
-        ours = np.flatnonzero((row[problem.result_image] >= 0) & (rank < deep))
-        result[row[problem.result_image[ours]], rank[ours]] = ours
-        theirs = np.flatnonzero(row[problem.person_image] >= 0)
-        person[row[problem.person_image[theirs]], column[theirs]] = theirs
-        place = row[problem.result_image[problem.pair_result]]
-        pair = np.flatnonzero((place >= 0) & (rank[problem.pair_result] < deep))
-        at = rank[problem.pair_result[pair]], column[problem.pair_person[pair]]
-        table[place[pair], *at] = oks[pair]
+        place = np.full(images, -1, np.intp)
+        place[chosen] = np.arange(len(chosen))
+        shape = len(chosen), results[chosen].max(), persons[chosen].max()
+        table = np.full(shape, -1.0)
+        result = np.full(shape[:2], -1, np.intp)
+        person = np.full((shape[0], shape[2]), -1, np.intp)
+        some = ours[place[problem.result_image[ours]] >= 0]
+        result[place[problem.result_image[some]], row_of[some]] = some
+        some = theirs[place[problem.person_image[theirs]] >= 0]
+        person[place[problem.person_image[some]], column_of[some]] = some
+        some = pairs[place[image] >= 0]
+        at = row_of[problem.pair_result[some]], column_of[problem.pair_person[some]]
+        table[place[image[place[image] >= 0]], *at] = oks[some]
         yield _Block(
             oks=table,
             result=result,
@@ -264,6 +282,16 @@ def _blocks(problem: Problem, rank: Ints, oks: Floats, regular: Bools) -> Iterat
             regular=(person >= 0) & regular[person],
             crowd=(person >= 0) & problem.crowd[person],
         )
+
+
+def _in_order(members: Ints, image: Ints, key: NDArray[Any]) -> tuple[Ints, Ints]:
+    """Return the members (each once) ordered by their images and then by `key`, and the place of
+    each within its image, by member."""
+    found = np.unique(members)
+    found = found[np.lexsort((key[found], image[found]))]
+    place = np.full(len(image), -1, np.intp)
+    place[found] = _places(image[found])
+    return found, place
 
 
 def _match_block(block: _Block, person: Ints, thresholds: Floats) -> None:
@@ -293,54 +321,3 @@ def _best(oks: Floats, may: Bools, thresholds: Floats) -> tuple[Bools, Ints]:
     column = value.shape[2] - 1 - value[..., ::-1].argmax(axis=2)
     highest = np.take_along_axis(value, column[..., None], axis=2)[..., 0]
     return highest >= thresholds, column
-
-
-def accumulate(matches: Matches, weights: NDArray[np.floating] | None = None) -> "Curves":
-    """Return precision and recall, for B weights (B, I) of the images; None: each counts once.
-
-    A whole weight is the same as so many copies of the image, its results beside each other.
-
-    Source: pycocotools `cocoeval.py`, `accumulate`.
-    """
-    ones = np.ones((1, len(matches.persons)))
-    weight = ones if weights is None else np.asarray(weights, np.float64)
-    persons = weight @ matches.persons
-    each = weight[:, matches.image]
-    total = np.cumsum(each, axis=1)
-    thresholds = len(matches.person)
-    precision = np.zeros((len(weight), thresholds, len(RECALLS)))
-    recall = np.zeros((len(weight), thresholds))
-    with np.errstate(divide="ignore", invalid="ignore"):  # no persons: NaN, below
-        for t in range(thresholds):
-            ignored = matches.ignored[t]
-            seen = np.cumsum(each * ~ignored, axis=1) if ignored.any() else total
-            right = np.flatnonzero((matches.person[t] >= 0) & ~ignored)
-            if not len(right):
-                continue
-            hits = np.cumsum(each[:, right], axis=1)
-            reached = hits / persons[:, None]
-            envelope = hits / (seen[:, right] + np.spacing(1))
-            envelope = np.maximum.accumulate(envelope[:, ::-1], axis=1)[:, ::-1]
-            recall[:, t] = reached[:, -1]
-            for b in range(len(weight)):
-                places = np.searchsorted(reached[b], RECALLS, side="left")
-                inside = places < len(right)
-                precision[b, t, inside] = envelope[b, places[inside]]
-    nobody = persons == 0
-    precision[nobody], recall[nobody] = np.nan, np.nan
-    return Curves(precision=precision, recall=recall)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Curves:
-    """Precision and recall for B weightings and T thresholds; NaN where no person counts."""
-
-    precision: Floats
-    """(B, T, 101) at the recalls of `RECALLS`."""
-    recall: Floats
-    """(B, T) the highest reached."""
-
-    @property
-    def ap(self) -> Floats:
-        """(B,) the mean precision."""
-        return np.asarray(self.precision.mean(axis=(1, 2)), np.float64)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.evaluation.accumulation import RECALLS
 from evopose.evaluation.error_analysis import LOSSES, ErrorAnalysis
 from evopose.evaluation.error_kinds import KINDS
-from evopose.evaluation.matching import RECALLS
 from evopose.report.plotting import BEST, CHILD, CLONE, PARETO, WINNER, Figure, layout, titled
 
 KIND_COLOURS = {

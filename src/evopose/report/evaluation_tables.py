@@ -176,7 +176,11 @@ def keypoint_rows(errors: ErrorAnalysis) -> list[Row]:
 def matched_text(errors: ErrorAnalysis) -> str:
     """Return how many results fit a person, in a sentence."""
     aside = errors.to_json()["set_aside"]
-    left = f"; {aside:,} set aside: of a crowd, or not among an image's 20 best" if aside else ""
+    left = (
+        f"; {aside:,} set aside: on crowds or unlabelled persons, or not among an image's 20 best"
+        if aside
+        else ""
+    )
     return (
         f"{errors.matched:,} of {plural(errors.results, 'result')} fit one of "
         f"{plural(errors.persons, 'person')} (OKS of {FITS} or more){left}"
