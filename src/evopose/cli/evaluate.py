@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from evopose.cli import app
-from evopose.cli.loading import MODEL, input_option, refine_option, weights_option
+from evopose.cli.loading import (
+    MODEL,
+    decoder_option,
+    input_option,
+    refine_option,
+    weights_option,
+)
 from evopose.cli.options import (
     DATA,
     JSON,
@@ -40,6 +46,7 @@ def evaluate(
     weights: str = weights_option(_NETWORK),
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
+    decoder: str = decoder_option(_NETWORK),
     no_flip_test: bool = typer.Option(
         False,
         "--no-flip-test",
@@ -80,6 +87,7 @@ def evaluate(
     pipeline = load_pipeline(
         model, screen, weights=weights, input_size=input_size, refine=refine,
         flip_test=not no_flip_test, device=torch.device(compute.device), batch_size=batch_size,
+        decoder=decoder,
     )  # fmt: skip
     opened = open_dataset(
         data, annotations=annotations, only=(split,), on_progress=DataDisplay(screen)
