@@ -90,8 +90,8 @@ def _windows(
     heatmap_hw: tuple[int, int],
     wide: int,
 ) -> tuple[Array, NDArray[np.bool_]]:
-    """Return (n, 2 wide + 1, 2 wide + 1), [y, x], around pixels x, y (n,) of `chosen` rows (n,), and
-    what of it lies inside the heatmap; elsewhere are values of its border."""
+    """Return (n, 2 wide + 1, 2 wide + 1), [y, x], around pixels x, y (n,) of `chosen` rows (n,),
+    and what of it lies inside the heatmap; elsewhere are values of its border."""
     h, w = heatmap_hw
     around = np.arange(-wide, wide + 1)
     down, across = y[:, None] + around, x[:, None] + around
@@ -104,7 +104,7 @@ def _windows(
 def _logarithms(
     window: Array, inside: NDArray[np.bool_], *, blur_kernel: int, logits: bool
 ) -> Array:
-    """Return the logarithm (n, s, s) of windows (n, side, side) blurred; s = side - blur_kernel + 1.
+    """Return the logarithms (n, s, s) of blurred windows (n, side, side), s = side - kernel + 1.
 
     Outside the heatmap there are zeros to blur with. A value that is not positive has no logarithm
     and is NaN. With `logits` the windows hold logarithms already, up to a constant each.

@@ -80,7 +80,8 @@ def import_weights(
     where the file does not tell it. With a `num_keypoints` that is not the file's, the last layers
     start fresh, drawn from `seed`. `skeleton` None: COCO's person for 17 keypoints, else keypoints
     without names. `codec` says how its heatmaps are read where the format leaves it open (gaussian,
-    dark, udp); None: as the file's name says, else gaussian. `provenance` is written into the card, beside the file's name and format.
+    dark, udp); None: as the file's name says, else gaussian. `provenance` is written into the card,
+    beside the file's name and format.
 
     Raises: ModelError if the file cannot be read, fits no format or several, or does not fit the
     network that it seems to hold.
