@@ -15,6 +15,25 @@ def official(heatmap):
     return x + step_x, y + step_y
 
 
+def official_batch(heatmaps, input_hw):
+    """Heatmaps (N, h, w, K), as the official network gives them, in the manner of its loop:
+    keypoints (N, K, 3: x, y in crop pixels, score)."""
+    count, h, w, keypoints = heatmaps.shape
+    stride = np.array([input_hw[1] / w, input_hw[0] / h])
+    found = np.zeros((count, keypoints, 3))
+    for i in range(count):
+        for k in range(keypoints):
+            heatmap = heatmaps[i, :, :, k]
+            y, x = np.unravel_index(heatmap.argmax(), heatmap.shape)
+            step = np.zeros(2)
+            if 1 < x < w - 1 and 1 < y < h - 1:
+                across = heatmap[y, x + 1] - heatmap[y, x - 1]
+                step = 0.25 * np.sign([across, heatmap[y + 1, x] - heatmap[y - 1, x]])
+            found[i, k, :2] = (np.array([x, y]) + step) * stride
+            found[i, k, 2] = heatmap.max() / 255
+    return found
+
+
 def modulated(heatmap, kernel):
     """The heatmap blurred among zeros, scaled back to its old maximum; its logarithm."""
     heatmap = np.asarray(heatmap, np.float64)
