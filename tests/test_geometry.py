@@ -1,5 +1,7 @@
 """The one spelling of geometry, against OpenCV's."""
 
+import json
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from evopose.geometry import (
     compose_affine,
     crop_affine,
     invert_affine,
+    shrinkage,
 )
+from goldens import GOLDEN
 
 INPUT_HW = (256, 192)
 coordinates = st.floats(-500, 500)
@@ -121,3 +125,40 @@ def test_boxes_about_points() -> None:
     np.testing.assert_allclose(found[1], [-8, -7, 16, 17])
     assert np.isnan(found[2]).all()
     assert boxes_about(xy[:0], known[:0], margin=1.2, least=20).shape == (0, 4)
+
+
+@given(frame=frames)
+def test_aligned_corners_count_from_pixel_to_pixel(frame) -> None:
+    """The plain crop, its lengths times (size - 1) / size about the first pixel."""
+    centre, scale, rotation, flip = frame
+    aligned = crop_affine(
+        np.array(centre), scale, input_hw=INPUT_HW, rotation_deg=rotation, flip=flip,
+        align_corners=True,
+    )  # fmt: skip
+    plain = affine_of((centre, scale, rotation, False))
+    plain *= shrinkage(INPUT_HW)[:, None]
+    if flip:
+        plain[0] *= -1
+        plain[0, 2] += 191
+    np.testing.assert_allclose(aligned, plain, atol=1e-9)
+
+
+def test_aligned_corners_lie_on_the_boxs() -> None:
+    box = np.array([10.0, 20, 103, 144])  # of the input's side ratio, 3 to 4
+    at = box_to_crop(box, input_hw=INPUT_HW, padding=1.0)
+    affine = crop_affine(*at, input_hw=INPUT_HW, align_corners=True)
+    np.testing.assert_allclose(
+        apply_affine(affine, box.reshape(2, 2)), [[0, 0], [191, 255]], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "warp", json.loads((GOLDEN / "parity" / "mmpose_codecs.json").read_text())["warps"]
+)
+def test_aligned_corners_are_mmposes_crops_of_udp(warp) -> None:
+    height, width = warp["input_hw"]
+    affine = crop_affine(
+        np.array(warp["centre"]), warp["size_wh"][1] / height, input_hw=(height, width),
+        rotation_deg=warp["rotation_deg"], align_corners=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(affine, warp["matrix"], rtol=1e-5, atol=1e-4)

@@ -50,6 +50,7 @@ def crop_affine(
     input_hw: tuple[int, int],
     rotation_deg: float = 0.0,
     flip: bool = False,
+    align_corners: bool = False,
 ) -> Array:
     """Return the (2, 3) affine from image to crop coordinates.
 
@@ -57,17 +58,30 @@ def crop_affine(
     a positive `rotation_deg` turns the picture clockwise about the centre; `flip` mirrors the crop
     left to right about its middle column (W - 1) / 2, after the rotation.
 
-    Source: official `dataset/dataloader.py`, `transform`.
+    With `align_corners` lengths are counted from pixel to pixel, W - 1 and H - 1 for W and H: the
+    centre lands on ((W - 1) / 2, (H - 1) / 2), and what would span W pixels spans W - 1.
+
+    Source: official `dataset/dataloader.py`, `transform`. With `align_corners` UDP (Huang et al.,
+    CVPR 2020), section 3.2; mmpose `get_udp_warp_matrix` at 759b39c.
     """
     height, width = input_hw
     angle = np.deg2rad(rotation_deg)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
     linear = np.array([[cos, -sin], [sin, cos]])
-    affine = np.column_stack([linear, np.array([width / 2, height / 2]) - linear @ centre])
+    middle = np.array([width / 2, height / 2])
+    if align_corners:
+        linear *= shrinkage(input_hw)[:, None]
+        middle -= 0.5
+    affine = np.column_stack([linear, middle - linear @ centre])
     if flip:
         affine[0] = -affine[0]
         affine[0, 2] += width - 1
     return affine
+
+
+def shrinkage(input_hw: tuple[int, int]) -> Array:
+    """Return (W - 1) / W and (H - 1) / H, by which `align_corners` makes x and y of a crop less."""
+    return 1 - 1 / np.array(input_hw[::-1], np.float64)
 
 
 def apply_affine(affine: Array, xy: Array) -> Array:

@@ -136,6 +136,8 @@ def test_evaluate_public_weights_of_a_file(evopose, dots, tmp_path):
         (["RUN", "--split", "all"], "--split is one of train, val, test, got 'all'"),
         (["RUN", "--split", "test"], "test"),
         (["RUN", "--against", "narrow"], "narrow is a name, without weights: give --weights coco"),
+        (["RUN", "--decoder", "simcc"], "unknown decoder 'simcc'; there are: gaussian, dark, udp"),
+        (["hrnet-w32-64x64", "--weights", "coco-udp"], "coco-dark (384x288), coco-udp (256x192)"),
         (["RUN", "--refine", "narrow"], "--refine takes a model file"),
         (["RUN", "--refine", "RUN"], "finds poses and mends none"),
     ],
@@ -217,3 +219,31 @@ def test_an_image_that_is_not_there_is_told(evopose, finished_run, tmp_path):
     done = evopose("predict", finished_run, tmp_path / "none.jpg")
     assert done.code == 2
     assert f"there is no image {tmp_path / 'none.jpg'}" in done.err
+
+
+def test_a_codec_is_trained_remembered_and_read_otherwise(evopose, dots, tmp_path):
+    common = [
+        dots, "--epochs", 1, "--batch-size", 24, "--threads", 1, "--precision", "fp32", "--out",
+    ]  # fmt: skip
+    trained = evopose(
+        "train", "narrow", "--input", "32x32", "--recipe", "small", "--codec", "udp",
+        *common, tmp_path / "one",
+    )  # fmt: skip
+    assert trained.code == 0, trained.err
+    assert "codec: udp" in trained.out
+    assert load_model(tmp_path / "one/model.safetensors").card.codec.name == "udp"
+    again = evopose("train", tmp_path / "one", *common, tmp_path / "two")
+    assert again.code == 0, again.err
+    assert load_model(tmp_path / "two/model.safetensors").card.codec.name == "udp"
+    plain, other = (
+        evopose("evaluate", tmp_path / "one", dots, "--threads", 1, "--json", *more)
+        for more in ([], ["--decoder", "gaussian"])
+    )
+    assert other.code == 0, other.err
+    assert "heatmaps: of udp, read by gaussian" in other.err
+    assert other.json["mean_oks"] != plain.json["mean_oks"]
+    refused = evopose(
+        "train", "narrow", "--loss", "mspn", "--codec", "udp", *common, tmp_path / "x"
+    )
+    assert refused.code == 2
+    assert "mspn has a codec of its own" in refused.err

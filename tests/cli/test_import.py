@@ -143,3 +143,16 @@ def test_nothing_is_overwritten(evopose, weights, tmp_path):
     assert done.code == 2
     assert "exists; name another file with -o" in done.err
     assert out.read_text() == "mine"
+
+
+def test_a_codec_where_there_is_a_choice(evopose, weights, tmp_path):
+    done = evopose("import", weights, "-o", tmp_path / "b0.safetensors", "--codec", "udp")
+    assert done.code == 2
+    assert "its heatmaps are read by gaussian, not by udp" in done.err
+    arrays = formula_weights(read_golden("simple_baseline_mmpose")["shapes"])
+    torch.save(arrays, tmp_path / "r50_256x192.pth")
+    out = tmp_path / "r50.safetensors"
+    done = evopose("import", tmp_path / "r50_256x192.pth", "-o", out, "--codec", "udp")
+    assert done.code == 0, done.err
+    assert "heatmaps: udp, sigma 2.0, peak 1.0, blur_kernel 11" in done.out
+    assert load_model(out).card.codec.align_corners

@@ -6,7 +6,7 @@ import pytest
 from evopose.data import Augmentation
 from evopose.data.augment import crop_affines, draw, half_body_frames, upper_body
 from evopose.errors import ConfigError
-from evopose.geometry import crop_affine
+from evopose.geometry import apply_affine, compose_affine, crop_affine
 from evopose.skeleton import COCO_PERSON, Skeleton
 
 COUNT = 40_000
@@ -69,6 +69,26 @@ def test_affines_are_those_of_geometry():
             centre[i], scale[i], input_hw=(97, 64), rotation_deg=turn[i], flip=bool(flip[i])
         )
         np.testing.assert_allclose(found[i], expected, atol=1e-9)
+
+
+def test_affines_with_aligned_corners_turn_the_image_itself():
+    """From the stored crop, what geometry gives from the image."""
+    rng = np.random.default_rng(0)
+    size, base = (97, 64), 1.7  # image pixels a crop pixel of the stored crop
+    middle = np.array([80.0, 120.0])
+    stored = crop_affine(middle, base, input_hw=size, align_corners=True)
+    stored[:, 2] += (9, 14)  # its margin
+    centre, scale = rng.uniform(-50, 300, (20, 2)), rng.uniform(0.3, 3, 20)
+    turn, flip = rng.uniform(-180, 180, 20), rng.random(20) < 0.5
+    found = crop_affines(
+        apply_affine(stored, centre), scale, turn, flip, input_hw=size, align_corners=True
+    )
+    for i in range(20):
+        expected = crop_affine(
+            centre[i], base * scale[i], input_hw=size, rotation_deg=turn[i], flip=bool(flip[i]),
+            align_corners=True,
+        )  # fmt: skip
+        np.testing.assert_allclose(compose_affine(found[i], stored), expected, atol=1e-9)
 
 
 def half_body(xy, labelled, prefer_upper, input_hw):

@@ -64,6 +64,21 @@ def test_crops_are_those_of_the_images(dataset, tmp_path):
         np.testing.assert_array_equal(cache.keypoints[row, :, 2], one.keypoints[:, 2])
 
 
+def test_crops_with_aligned_corners_and_the_keys_of_those_without(dataset, tmp_path):
+    spec = replace(SPEC, align_corners=True)
+    cache = build_crops(dataset, spec, cache_dir=tmp_path)
+    plain = build_crops(dataset, SPEC, cache_dir=tmp_path)
+    assert open_crops(cache.folder).spec == spec
+    assert plain.digest != cache.digest
+    # what was written before there was the option is found, and read, still
+    assert "align_corners" not in json.loads((plain.folder / "meta.json").read_text())["spec"]
+    assert open_crops(plain.folder).spec == SPEC
+    for row, one in enumerate(dataset.trainable):
+        at = box_to_crop(one.box_xyxy, input_hw=(96, 64), padding=1.25)
+        expected = crop_affine(*at, input_hw=(96, 64), align_corners=True)
+        np.testing.assert_allclose(cache.crop_affines[row], expected)
+
+
 def test_each_image_is_decoded_once_and_progress_told(dataset, tmp_path, monkeypatch, caplog):
     read, told = [], []
     monkeypatch.setattr(

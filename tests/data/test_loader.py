@@ -18,8 +18,8 @@ FULL = Augmentation(half_body=0.5, colour=0.2)
 LEFT_WRIST, RIGHT_WRIST = 9, 10
 
 
-@pytest.fixture(scope="module")
-def dotted(tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "aligned"])
+def dotted(request, tmp_path_factory):
     """Crops of 48 images that show one keypoint, the left wrist, as a soft white dot on black."""
     folder = tmp_path_factory.mktemp("dotted")
     rng = np.random.default_rng(0)
@@ -40,15 +40,16 @@ def dotted(tmp_path_factory):
     data = PoseDataset(
         name="dots", skeleton=COCO_PERSON, images=tuple(images), instances=tuple(people)
     )
-    return build_crops(data, CropSpec(input_hw=(96, 64)), cache_dir=folder / "cache")
+    spec = CropSpec(input_hw=(96, 64), align_corners=request.param)
+    return build_crops(data, spec, cache_dir=folder / "cache")
 
 
-@pytest.fixture(scope="module")
-def people(shared, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "aligned"])
+def people(request, shared, tmp_path_factory):
     """Crops of real persons."""
     path = shared / "data/fixtures/coco/test_coco.json"
     data = read_coco(path, name="few", image_folders=[path.parent])
-    spec = CropSpec(input_hw=(96, 64))
+    spec = CropSpec(input_hw=(96, 64), align_corners=request.param)
     return build_crops(data, spec, cache_dir=tmp_path_factory.mktemp("people"))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from evopose.codecs import GaussianCodec
 from evopose.data.layouts import open_dataset
-from evopose.errors import DataError, ModelError
+from evopose.errors import ConfigError, DataError, ModelError
 from evopose.evaluation.evaluate import evaluate, some_images
 from evopose.inference.flip import mirror_back
 from evopose.inference.pipeline import Pipeline, open_pipeline, person_scores
@@ -18,6 +18,7 @@ from evopose.models.modelfile import LoadedModel, ModelCard, model_card
 from evopose.models.network import PoseNetwork
 from evopose.skeleton import COCO_PERSON, Skeleton
 from evopose.training.compute import make_fabric
+from evopose.training.session import codec_spec, cut_crops, make_encoder
 from evopose.training.validate import validate
 from random_networks import random_network
 from training.toys import COMPUTE, NETWORK, encoder, make_config, make_toy
@@ -84,6 +85,38 @@ def test_it_finds_what_validation_finds_on_the_same_persons(tmp_path):
     np.testing.assert_array_equal(few.ids, ours.ids[[0, -1]])
 
 
+@pytest.mark.parametrize("codec", ["gaussian", "dark", "udp"])
+def test_what_a_codec_is_trained_on_is_what_it_sees(tmp_path, codec):
+    """Crops of the pipeline are those of the cache, corners aligned where the codec wants it."""
+    make_toy(tmp_path)
+    dataset = open_dataset(tmp_path / "dots").val
+    trained = make_config(loss="softmax", codec=codec)
+    net = random_network(NETWORK, seed=0)
+    spec = codec_spec(trained, NETWORK.input_hw)
+    card = model_card(net, skeleton=dataset.skeleton, codec=spec)
+    ours = evaluate(open_pipeline(LoadedModel(net, card), flip_test=False), dataset)
+    cut = cut_crops(dataset, NETWORK.input_hw, margin=1.4, align_corners=spec.align_corners)
+    theirs = validate(
+        random_network(NETWORK, seed=0), cut, encoder=make_encoder(net, spec, card.input),
+        loss="softmax", batch_size=4, fabric=make_fabric(COMPUTE),
+    )  # fmt: skip
+    np.testing.assert_allclose(ours.oks, theirs.oks, rtol=1e-4)
+
+
+def test_another_decoder_moves_places_and_keeps_scores():
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    box = np.array([[0.0, 0.0, 16.0, 16.0]])
+    plain = pipeline(Channels()).predict(image, box)
+    dark = pipeline(Channels(), decoder="dark").predict(image, box)
+    np.testing.assert_array_equal(dark[..., 2], plain[..., 2])
+    assert (dark[..., :2] != plain[..., :2]).any()
+    assert (np.abs(dark - plain)[..., :2] <= 3 * 2 * 16 / 64 + 0.25).all()
+    same = pipeline(Channels(), decoder="gaussian").predict(image, box)
+    np.testing.assert_array_equal(same, plain)
+    with pytest.raises(ConfigError, match="soft_argmax reads distributions"):
+        pipeline(Channels(), decoder="soft_argmax")
+
+
 def test_a_bgr_model_sees_bgr():
     image = np.zeros((16, 16, 3), np.uint8)
     image[2, 3, 0], image[8, 4, 1], image[12, 11, 2] = 255, 255, 255  # red, green, blue
@@ -116,8 +149,11 @@ def test_the_flip_test_is_the_mean_of_both_answers():
     moved[..., 1:] = back[..., :-1]
     found = pipeline(Channels()).heatmaps(crops)
     np.testing.assert_allclose(found, (seen + moved) / 2, rtol=1e-5)
-    still = pipeline(Channels(), codec=CodecSpec(name="megvii")).heatmaps(crops)
-    np.testing.assert_allclose(still, (seen + back) / 2, rtol=1e-5)
+    for name in ("megvii", "udp"):
+        still = pipeline(Channels(), codec=CodecSpec(name=name)).heatmaps(crops)
+        np.testing.assert_allclose(still, (seen + back) / 2, rtol=1e-5)
+    dark = pipeline(Channels(), codec=CodecSpec(name="dark"), decoder="udp").heatmaps(crops)
+    np.testing.assert_array_equal(dark, found)
 
 
 def test_batches_across_images_change_nothing():

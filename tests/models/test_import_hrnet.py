@@ -124,10 +124,21 @@ def test_for_another_number_of_keypoints_the_last_layer_starts_fresh(arrays, wan
     assert len(found.report.skipped) == (2 if wanted == 5 else 0)
 
 
-def test_a_decoding_that_is_not_ours_is_told(arrays) -> None:
-    for name, words in (("w32_udp_256x192.pth", "left and up"), ("w32_dark_256x192", "DARK")):
-        (note,) = HRNET.read(arrays, ImportOptions(file_name=name)).report.notes
-        assert words in note
+def test_the_files_name_says_how_its_heatmaps_are_read(arrays) -> None:
+    for name, codec, sigma in (("w32_udp_256x192.pth", "udp", 2), ("w32_dark_384x288", "dark", 3)):
+        found = HRNET.read(arrays, ImportOptions(file_name=name))
+        assert found.codec.name == codec
+        assert found.codec.params == {"sigma": sigma, "peak": 1.0, "blur_kernel": 11}
+        assert found.codec.align_corners == (codec == "udp")
+        (note,) = found.report.notes
+        assert f"its name says {codec.upper()}" in note
+    told = HRNET.read(arrays, ImportOptions(file_name="w32_udp_256x192", codec="gaussian"))
+    assert told.codec.params == {"sigma": 2.0, "peak": 1.0}
+    assert told.report.notes == ()
+    plain = HRNET.read(arrays, ImportOptions(file_name="w32_256x192.pth", codec="udp"))
+    assert plain.codec.name == "udp"
+    with pytest.raises(ModelError, match="read by gaussian, dark, udp; not by megvii"):
+        HRNET.read(arrays, ImportOptions(codec="megvii"))
     with pytest.raises(ModelError, match="regressed offsets"):
         HRNET.read(arrays, ImportOptions(file_name="td-hm_hrnet-w32_udp-regress-8xb64.pth"))
 

@@ -178,17 +178,20 @@ def test_what_is_adapted_or_skipped_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "note"),
+    ("name", "codec", "kernel"),
     [
-        ("td-hm_res50_dark-8xb64-210e_coco-256x192-c129dcb6_20220926.pth", "says DARK"),
-        ("td-hm_res50_udp-8xb64-210e_coco-256x192.pth", "says UDP"),
-        ("darkroom_256x192.pth", None),
+        ("td-hm_res50_dark-8xb64-210e_coco-256x192-c129dcb6_20220926.pth", "dark", 11),
+        ("td-hm_res152_dark-8xb32-210e_coco-384x288-329f8454_20221031.pth", "dark", 17),
+        ("td-hm_res101_dark-8xb64-210e_coco-384x288-487d40a4_20220926.pth", "dark", 11),
+        ("td-hm_res50_udp-8xb64-210e_coco-256x192.pth", "udp", 11),
+        ("darkroom_256x192.pth", "gaussian", None),
     ],
 )
-def test_a_decoding_that_is_not_ours_is_told(arrays, name, note) -> None:
+def test_the_files_name_says_how_its_heatmaps_are_read(arrays, name, codec, kernel) -> None:
     found = SIMPLE_BASELINE.read(arrays, ImportOptions(file_name=name))
-    assert found.codec.name == "gaussian"
-    assert [note in each for each in found.report.notes] == ([True] if note else [])
+    assert found.codec.name == codec
+    assert found.codec.params.get("blur_kernel") == kernel
+    assert [f"says {codec.upper()}" in each for each in found.report.notes] == [True] * bool(kernel)
 
 
 def without(name: str):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from evopose.errors import ModelError
 from evopose.models import MODELS, build_model
 from evopose.models.importers import IMPORTERS, import_weights, recognise
 from evopose.models.modelfile import load_model, save_model
-from evopose.models.public import PUBLIC_WEIGHTS, load_public, public_weights
+from evopose.models.public import COCO_WEIGHTS, PUBLIC_WEIGHTS, load_public, public_weights
 from evopose.models.transfer import inherit_weights
 from evopose.recipes.search import SEARCH_RECIPES
 from evopose.search.network import load_or_build
@@ -247,9 +249,13 @@ def test_public_weights_are_addresses_of_networks_that_can_be_built(public) -> N
 def test_public_figures_are_those_of_the_facts(shared: Path) -> None:
     rows = json.loads((shared / "facts" / "public_checkpoints.json").read_text())
     facts = {row["url"]: row for row in rows}
-    coco = [one for one in PUBLIC_WEIGHTS if one.weights == "coco"]
-    assert len(coco) == 13
+    count = Counter(one.weights for one in PUBLIC_WEIGHTS)
+    assert count == {"coco": 13, "coco-dark": 10, "coco-udp": 4, "imagenet": 4}
+    coco = [one for one in PUBLIC_WEIGHTS if one.weights in COCO_WEIGHTS]
     for one in coco:
+        _, _, codec = one.weights.partition("-")
+        assert codec in one.url
+        assert codec or not re.search("dark|udp", one.url)
         assert (one.ap, one.ar) == pytest.approx(
             (100 * facts[one.url]["AP"], 100 * facts[one.url]["AR"])
         )

@@ -32,6 +32,10 @@ from evopose.training.config import TrainConfig
         ({"schedule": "step"}, "milestones go with the step schedule"),
         ({"milestones": (3,)}, r"milestones go with the step schedule.* got cosine with \(3,\)"),
         ({"peak": 0.0}, "peak must be positive"),
+        ({"codec": "simcc"}, "codec must be one of gaussian, dark, udp, megvii, soft_argmax"),
+        ({"codec": "udp", "loss": "mspn"}, "mspn has a codec of its own, megvii; udp goes with"),
+        ({"codec": "soft_argmax"}, "trained with mse cannot be read by soft_argmax; use softmax"),
+        ({"codec": "megvii", "loss": "softmax"}, "softmax cannot be read by megvii; use mse"),
         ({"precision": "fp16"}, "precision must be one of auto, fp32, bf16"),
     ],
 )
@@ -49,7 +53,16 @@ def test_every_recipe_survives_json(name) -> None:
 def test_what_older_versions_wrote_is_read() -> None:
     """Options that came later have the values that had no name then."""
     value = TrainConfig(epochs=3).to_dict()
-    for name in ("schedule", "milestones", "step_factor", "decay_all", "peak", "truncate", "input"):
+    for name in (
+        "schedule",
+        "milestones",
+        "step_factor",
+        "decay_all",
+        "peak",
+        "truncate",
+        "input",
+        "codec",
+    ):
         del value[name]
     for name in ("scale_range", "extension", "rotation_uniform"):
         del value["augmentation"][name]

@@ -9,7 +9,13 @@ import typer
 from rich.console import Console
 
 from evopose.cli import app
-from evopose.cli.loading import MODEL, input_option, refine_option, weights_option
+from evopose.cli.loading import (
+    MODEL,
+    decoder_option,
+    input_option,
+    refine_option,
+    weights_option,
+)
 from evopose.cli.options import (
     DATA,
     JSON,
@@ -56,6 +62,7 @@ def evaluate(
     weights: str = weights_option(_NETWORK),
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
+    decoder: str = decoder_option(_NETWORK),
     no_flip_test: bool = typer.Option(
         False,
         "--no-flip-test",
@@ -102,7 +109,7 @@ def evaluate(
     if results is not None or assume_area or model is None or data is None:
         others = {"--limit": limit, "--weights": weights, "--input": input_size, "--refine": refine}
         others |= {"MODEL": model, "DATA": data, "--against": against}
-        others |= {"--boxes": boxes, "--detector": detector}
+        others |= {"--boxes": boxes, "--detector": detector, "--decoder": decoder}
         score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
         return
     import torch
@@ -131,6 +138,7 @@ def evaluate(
     opening = functools.partial(
         load_pipeline, screen=screen, weights=weights, input_size=input_size, refine=refine,
         flip_test=not no_flip_test, device=torch.device(compute.device), batch_size=batch_size,
+        decoder=decoder,
     )  # fmt: skip
     pipeline = opening(model)
     rival = None if against is None else opening(against)
@@ -152,7 +160,7 @@ def evaluate(
     errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
     about = {
         "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
-        "flip_test": pipeline.flip_test, "refine": refine,
+        "flip_test": pipeline.flip_test, "refine": refine, "decoder": decoder,
         "sigmas_assumed": dataset.skeleton.sigmas_assumed,
     } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
     facts = EvaluationFacts(

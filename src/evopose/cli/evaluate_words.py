@@ -26,7 +26,7 @@ from evopose.report.evaluation_tables import (
 )
 from evopose.structures import PoseDataset
 
-_SETTINGS = ("model", "weights", "data", "split", "limit", "boxes", "refine")
+_SETTINGS = ("model", "weights", "data", "split", "limit", "boxes", "refine", "decoder")
 
 
 def settings(about: Mapping[str, Any]) -> dict[str, str]:

@@ -82,6 +82,9 @@ def import_(
     ),
     sha256: str = option("How its SHA-256 begins; an address may hold it.", metavar="HEX"),
     format: str = option("The format, where several fit.", None, "--as"),
+    codec: str = option(
+        "How its heatmaps are read, where its name does not tell: gaussian, dark or udp."
+    ),
     seed: int = typer.Option(0, help="Seed of layers that start fresh."),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
@@ -103,6 +106,7 @@ def import_(
         input_hw=size,
         num_keypoints=keypoints,
         skeleton=names,
+        codec=codec,
         seed=seed,
         provenance=said,
     )

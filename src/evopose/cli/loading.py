@@ -24,7 +24,10 @@ MODEL = typer.Argument(
 
 def weights_option(panel: str | None = None) -> Any:
     """Return the option that gives a name its weights."""
-    text = "For a name: coco (published weights, fetched once), or a file of weights."
+    text = (
+        "For a name: coco (published weights, fetched once), coco-dark or coco-udp (those trained "
+        "with these codecs), or a file of weights."
+    )
     return option(text, panel, "--weights", metavar="coco|FILE")
 
 
@@ -38,6 +41,15 @@ def refine_option(panel: str | None = None) -> Any:
     return option("A PoseFix that mends the poses found.", panel, "--refine", metavar="MODEL")
 
 
+def decoder_option(panel: str | None = None) -> Any:
+    """Return the option that names another decoding than the model's own."""
+    text = (
+        "Find keypoints as another codec does: gaussian, dark, udp, megvii, or soft_argmax for "
+        "networks of the softmax loss."
+    )
+    return option(text, panel, "--decoder", metavar="CODEC")
+
+
 def load_pipeline(
     model: str,
     screen: Console,
@@ -48,10 +60,12 @@ def load_pipeline(
     flip_test: bool,
     device: "torch.device",
     batch_size: int,
+    decoder: str | None = None,
 ) -> "Pipeline":
     """Return the pipeline that the options of a verb describe, and tell what it is.
 
-    Raises: ModelError, ConfigError as `open_model`; ModelError for a `--refine` that is no file.
+    Raises: ModelError, ConfigError as `open_model`; ModelError for a `--refine` that is no file;
+    ConfigError for a `--decoder` that cannot read the network's heatmaps.
     """
     from evopose.inference.pipeline import open_pipeline
 
@@ -65,8 +79,15 @@ def load_pipeline(
     if refine is not None:
         refiner = _open_refiner(refine)
         say(screen, f"poses are mended by {refine}")
+    if decoder is not None:
+        say(screen, f"heatmaps: of {loaded.card.codec.name}, read by {decoder}")
     return open_pipeline(
-        loaded, device=device, batch_size=batch_size, flip_test=flip_test, refiner=refiner
+        loaded,
+        device=device,
+        batch_size=batch_size,
+        flip_test=flip_test,
+        refiner=refiner,
+        decoder=decoder,
     )
 
 
@@ -79,6 +100,7 @@ def open_model(
     ConfigError for a name without weights, and for a file with them.
     """
     from evopose.models.modelfile import load_model
+    from evopose.models.public import COCO_WEIGHTS
     from evopose.search.network import find_model_file
 
     file = find_model_file(model)
@@ -94,8 +116,9 @@ def open_model(
             f"{model} is a name, without weights: give --weights coco for the published ones, "
             "--weights FILE for a file of them, or train it first (evopose train)"
         )
-    if weights == "coco":
-        return _public(model, input_size, screen), f"{model}, published weights (COCO)"
+    if weights in COCO_WEIGHTS:
+        loaded = _public(model, input_size, weights, screen)
+        return loaded, f"{model}, published weights ({weights.replace('coco', 'COCO')})"
     return _named_file(model, Path(weights), input_size), f"{model}, weights of {weights}"
 
 
@@ -111,14 +134,14 @@ def _input_hw(model: str, input_size: str | None) -> tuple[str, tuple[int, int]]
     return base, given or named or MODELS[base].input_hw
 
 
-def _public(model: str, input_size: str | None, screen: Console) -> "LoadedModel":
+def _public(model: str, input_size: str | None, weights: str, screen: Console) -> "LoadedModel":
     from evopose.cli.bars import byte_bar
     from evopose.models.modelfile import load_model
     from evopose.models.public import load_public
 
     base, input_hw = _input_hw(model, input_size)
     with byte_bar(screen, f"fetching weights of {base}") as on_bytes:
-        return load_model(load_public(base, input_hw, weights="coco", on_progress=on_bytes))
+        return load_model(load_public(base, input_hw, weights=weights, on_progress=on_bytes))
 
 
 def _named_file(model: str, file: Path, input_size: str | None) -> "LoadedModel":

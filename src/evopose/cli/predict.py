@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from evopose.cli import app
-from evopose.cli.loading import MODEL, input_option, refine_option, weights_option
+from evopose.cli.loading import (
+    MODEL,
+    decoder_option,
+    input_option,
+    refine_option,
+    weights_option,
+)
 from evopose.cli.options import JSON, VERBOSE, console, device_option, option, print_json, say
 from evopose.errors import ConfigError, DataError
 
@@ -43,6 +49,7 @@ def predict(
     weights: str = weights_option(_NETWORK),
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
+    decoder: str = decoder_option(_NETWORK),
     no_flip_test: bool = typer.Option(
         False,
         "--no-flip-test",
@@ -80,6 +87,7 @@ def predict(
         flip_test=not no_flip_test,
         device=torch.device(compute.device),
         batch_size=32,
+        decoder=decoder,
     )
     if given is None:
         say(screen, "no boxes given: each image is taken for one person, whole")

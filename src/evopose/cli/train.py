@@ -32,6 +32,7 @@ from evopose.cli.options import (
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
+    from evopose.models.modelfile import ModelCard
     from evopose.models.network import PoseNetwork
     from evopose.training.compute import Compute
     from evopose.training.config import TrainConfig
@@ -65,6 +66,11 @@ def train(
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
     loss: str = option("mse, softmax, or that of a network.", _TRAINING),
+    codec: str = option(
+        "How keypoints become heatmaps and back: gaussian, dark, udp, megvii (mse only) or "
+        "soft_argmax (softmax only); default the loss's, or that of a file's weights.",
+        _TRAINING,
+    ),
     refined: str = option(
         "For a refiner: a model whose poses it learns to mend, instead of made-up errors.",
         _TRAINING,
@@ -114,6 +120,7 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         loss=loss,
+        codec=codec,
         accumulate=accumulate,
         patience=patience,
         seed=seed,
@@ -137,10 +144,12 @@ def train(
         seed=seed,
     )
     if card is not None:  # what the weights have learned to see
-        config = replace(config, input=card.input)
+        config = replace(config, input=card.input, codec=config.codec or _codec_of(card, config))
     say(screen, f"device: {compute.describe()}")
     say(screen, f"recipe: {recipe}, {config.epochs} epochs of batches of {config.batch_size}")
     say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
+    if config.codec:
+        say(screen, f"codec: {config.codec}")
     say(
         screen,
         f"data: {splits.source}: {len(splits.train.trainable):,} persons to train, "
@@ -220,6 +229,13 @@ def _poses_of(
             raise ConfigError("--errors-of is for networks that refine poses (posefix-r50, -r152)")
         return None
     return errors_of(require_model_file(model), compute) if model else synthetic_errors(seed)
+
+
+def _codec_of(card: "ModelCard", config: "TrainConfig") -> str | None:
+    """Return the codec that a file's weights have learned and the loss can go on with; None: the
+    loss's own."""
+    goes_on = card.codec.name in ("dark", "udp") and config.loss in ("mse", "softmax")
+    return card.codec.name if goes_on else None
 
 
 def _config(recipe: str, *, epochs: int | None, **options: Any) -> "TrainConfig":

@@ -1,11 +1,13 @@
 """The official codec: Gaussian heatmaps, arg-max with a quarter-pixel step."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.errors import ConfigError
+from evopose.codecs import heatmaps as shared
+from evopose.codecs.grids import Grid, first_pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +18,9 @@ class GaussianCodec:
 
     Source: official `dataset/dataloader.py`, `generate_heatmaps`; `validate.py`, `get_preds`.
     """
+
+    flip_shift: ClassVar[int] = 1
+    align_corners: ClassVar[bool] = False
 
     input_hw: tuple[int, int]
     """Height and width of the network's input."""
@@ -34,20 +39,16 @@ class GaussianCodec:
     """What the network's output is: heatmaps (`none`), or logits over all pixels (`softmax`)."""
 
     def __post_init__(self) -> None:
-        if min(*self.input_hw, *self.heatmap_hw) < 1:
-            raise ConfigError(
-                f"expected positive sizes, got input {self.input_hw}, heatmap {self.heatmap_hw}"
-            )
-        if self.activation not in ("none", "softmax"):
-            raise ConfigError(f"activation must be none or softmax, got {self.activation!r}")
-        if self.sigma is None:
-            object.__setattr__(self, "sigma", 2 * self.heatmap_hw[0] / 64)
-        if self.truncate is not None and self.truncate <= 0:
-            raise ConfigError(f"truncate must be positive, or None, got {self.truncate}")
-        if not (self.sigma and self.sigma > 0 and self.peak > 0):
-            raise ConfigError(
-                f"expected a positive sigma and peak, got sigma {self.sigma}, peak {self.peak}"
-            )
+        shared.check_sizes(self.input_hw, self.heatmap_hw)
+        shared.check_activation(self.activation)
+        shared.check_truncate(self.truncate)
+        sigma = shared.checked_sigma(self.sigma, self.peak, self.heatmap_hw)
+        object.__setattr__(self, "sigma", sigma)
+
+    @property
+    def grid(self) -> Grid:
+        """How heatmap pixels lie on the crop."""
+        return first_pixels(self.input_hw, self.heatmap_hw)
 
     def encode(
         self, xy_crop: NDArray[np.floating], visible: NDArray[np.bool_]
@@ -60,9 +61,8 @@ class GaussianCodec:
         centre = np.asarray(xy_crop, np.float64) * (w / input_w, h / input_h)
         if self.round_centre:
             centre = np.floor(centre + 0.5)
-        x = self._bell(centre[..., 0], w) * np.where(visible, self.peak, 0)[..., None]
-        y = self._bell(centre[..., 1], h)
-        return y.astype(np.float32)[..., :, None] * x.astype(np.float32)[..., None, :]
+        x, y = self._bell(centre[..., 0], w), self._bell(centre[..., 1], h)
+        return shared.product(x, y, np.where(visible, self.peak, 0.0))
 
     def decode(
         self, heatmaps: NDArray[np.floating]
@@ -74,11 +74,9 @@ class GaussianCodec:
         probability over that of a perfect Gaussian's peak, at most 1.
         """
         (input_h, input_w), (h, w) = self.input_hw, self.heatmap_hw
-        if heatmaps.ndim != 4 or heatmaps.shape[2:] != (h, w):
-            raise ValueError(f"expected heatmaps (B, K, {h}, {w}), got {heatmaps.shape}")
-        flat = heatmaps.reshape(-1, h * w)
+        assert self.sigma is not None  # set at construction
+        flat, best, highest = shared.rows_of(heatmaps, self.heatmap_hw)
         row = np.arange(len(flat))
-        best = flat.argmax(axis=1)
         y, x = np.divmod(best, w)
         inside = (x > 1) & (x < w - 1) & (y > 1) & (y < h - 1)
         at = np.where(inside, best, 0)
@@ -86,26 +84,17 @@ class GaussianCodec:
         dx = np.sign(flat[row, at + step_x] - flat[row, at - step_x])
         dy = np.sign(flat[row, at + step_y] - flat[row, at - step_y])
         xy = np.stack([(x + 0.25 * dx) * input_w / w, (y + 0.25 * dy) * input_h / h], axis=-1)
-        score = self._scores(flat, flat[row, best].astype(np.float64))
+        score = shared.scores(
+            flat, highest, activation=self.activation, peak=self.peak, sigma=self.sigma
+        )
         shape = heatmaps.shape[:2]
         return xy.reshape(*shape, 2), score.reshape(shape)
-
-    def _scores(
-        self, flat: NDArray[np.floating], highest: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Return the score of each row of `flat` (B * K, h * w) with its highest value."""
-        if self.activation == "none":
-            return highest / self.peak
-        assert self.sigma is not None  # set at construction
-        total = np.exp(flat - highest[:, None].astype(flat.dtype)).sum(axis=1, dtype=np.float64)
-        score: NDArray[np.float64] = np.minimum(2 * np.pi * self.sigma**2 / total, 1.0)
-        return score
 
     def _bell(self, centre: NDArray[np.float64], length: int) -> NDArray[np.float64]:
         """Return (B, K, length): the Gaussian of each centre along one axis, peak 1."""
         assert self.sigma is not None  # set at construction
-        away: NDArray[np.float64] = np.arange(length) - centre[..., None]
-        bell: NDArray[np.float64] = np.exp(-((away / self.sigma) ** 2) / 2)
+        bell = shared.bells(centre, length, self.sigma)
         if self.truncate is not None:
-            bell[np.abs(away) > self.truncate * self.sigma] = 0
+            away = np.abs(np.arange(length) - centre[..., None])
+            bell[away > self.truncate * self.sigma] = 0
         return bell

@@ -3,11 +3,14 @@ maximum back."""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.codecs import heatmaps as shared
+from evopose.codecs.grids import Grid, edges
 from evopose.errors import ConfigError
 
 BORDER = 10
@@ -29,6 +32,9 @@ class MegviiCodec:
     changes nothing but for heatmaps without a positive pixel.
     """
 
+    flip_shift: ClassVar[int] = 0
+    align_corners: ClassVar[bool] = False
+
     input_hw: tuple[int, int]
     """Height and width of the network's input."""
     heatmap_hw: tuple[int, int]
@@ -45,10 +51,7 @@ class MegviiCodec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kernels", tuple(self.kernels))
-        if min(*self.input_hw, *self.heatmap_hw) < 1:
-            raise ConfigError(
-                f"expected positive sizes, got input {self.input_hw}, heatmap {self.heatmap_hw}"
-            )
+        shared.check_sizes(self.input_hw, self.heatmap_hw)
         if not self.kernels or any(side < 1 or side % 2 != 1 for side in self.kernels):
             raise ConfigError(f"expected kernels with odd positive sides, got {self.kernels}")
         if not 1 <= self.blur_kernel <= 2 * BORDER + 1 or self.blur_kernel % 2 == 0:
@@ -57,6 +60,11 @@ class MegviiCodec:
             )
         if self.peak <= 0:
             raise ConfigError(f"expected a positive peak, got {self.peak}")
+
+    @property
+    def grid(self) -> Grid:
+        """How heatmap pixels lie on the crop when they are read."""
+        return edges(self.input_hw, self.heatmap_hw)
 
     def encode(
         self, xy_crop: NDArray[np.floating], visible: NDArray[np.bool_]

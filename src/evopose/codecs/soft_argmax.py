@@ -1,11 +1,13 @@
 """PoseFix's codec: four weighted pixels for each keypoint; the mean place back."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.errors import ConfigError
+from evopose.codecs import heatmaps as shared
+from evopose.codecs.grids import Grid, first_pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,9 @@ class SoftArgmaxCodec:
     `extract_coordinate`.
     """
 
+    flip_shift: ClassVar[int] = 1
+    align_corners: ClassVar[bool] = False
+
     input_hw: tuple[int, int]
     """Height and width of the network's input."""
     heatmap_hw: tuple[int, int]
@@ -28,12 +33,13 @@ class SoftArgmaxCodec:
     """What the network's output is: distributions (`none`), or their logits (`softmax`)."""
 
     def __post_init__(self) -> None:
-        if min(*self.input_hw, *self.heatmap_hw) < 1:
-            raise ConfigError(
-                f"expected positive sizes, got input {self.input_hw}, heatmap {self.heatmap_hw}"
-            )
-        if self.activation not in ("none", "softmax"):
-            raise ConfigError(f"activation must be none or softmax, got {self.activation!r}")
+        shared.check_sizes(self.input_hw, self.heatmap_hw)
+        shared.check_activation(self.activation)
+
+    @property
+    def grid(self) -> Grid:
+        """How heatmap pixels lie on the crop."""
+        return first_pixels(self.input_hw, self.heatmap_hw)
 
     def encode(
         self, xy_crop: NDArray[np.floating], visible: NDArray[np.bool_]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ConfigError
-from evopose.geometry import Array
+from evopose.geometry import Array, shrinkage
 from evopose.skeleton import COCO_PERSON, Skeleton
 
 HALF_BODY_PADDING = 1.5
@@ -133,7 +133,8 @@ def half_body_frames(
 ) -> tuple[Array, Array]:
     """Return the centre (B, 2) and scale (B,) of crops about half of each body.
 
-    `xy` (B, K, 2) and the centres are in stored pixels, scales in stored pixels a crop pixel. The
+    `xy` (B, K, 2) and the centres are in stored pixels, those of `align_corners` divided by
+    `geometry.shrinkage`, scales in such pixels a crop pixel. The
     upper half it is if it has more than 2 labelled keypoints and `prefer_upper` (B,), or 2 or
     fewer; else the lower. A scale is NaN where the half has fewer than 2 keypoints, or no extent.
     """
@@ -157,16 +158,25 @@ def crop_affines(
     flip: NDArray[np.bool_],
     *,
     input_hw: tuple[int, int],
+    align_corners: bool = False,
 ) -> NDArray[np.float64]:
-    """Return (B, 2, 3) affines, each `geometry.crop_affine` of its row."""
+    """Return (B, 2, 3) affines, each `geometry.crop_affine` of its row.
+
+    With `align_corners` the picture that is cut from was itself cut so, at the crop's scale: it is
+    turned as the image is that it comes from, whose sides it holds shrunk unlike each other.
+    """
     height, width = input_hw
     angle = np.deg2rad(rotation_deg)
     cos, sin = np.cos(angle) / scale, np.sin(angle) / scale
     affines = np.empty((len(scale), 2, 3))
     affines[:, 0, 0], affines[:, 0, 1] = cos, -sin
     affines[:, 1, 0], affines[:, 1, 1] = sin, cos
-    moved = np.einsum("bij,bj->bi", affines[:, :, :2], centre)
-    affines[:, :, 2] = np.array([width / 2, height / 2]) - moved
+    middle = np.array([width / 2, height / 2])
+    if align_corners:
+        shrink = shrinkage(input_hw)
+        affines[:, :, :2] *= shrink[:, None] / shrink
+        middle -= 0.5
+    affines[:, :, 2] = middle - np.einsum("bij,bj->bi", affines[:, :, :2], centre)
     affines[flip, 0] *= -1
     affines[flip, 0, 2] += width - 1
     return affines

@@ -29,6 +29,8 @@ class CropSpec:
     """The crop's side as a multiple of the box's (official: 1.25)."""
     margin: float = 1.4
     """The stored crop's side as a multiple of the network's, for rotation and scale to use."""
+    align_corners: bool = False
+    """Whether the network's crop is cut with `geometry.crop_affine`'s `align_corners`."""
 
     def __post_init__(self) -> None:
         if min(self.input_hw) < 1 or self.padding <= 0 or self.margin < 1:
@@ -36,6 +38,14 @@ class CropSpec:
                 "expected a positive input size and padding, and a margin of at least 1; got "
                 f"{self.input_hw}, {self.padding}, {self.margin}"
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the specification as JSON values; without `align_corners` where it is not set, as
+        caches were written before there was one."""
+        value = asdict(self)
+        if not self.align_corners:
+            del value["align_corners"]
+        return value
 
     @property
     def offset_hw(self) -> tuple[int, int]:
@@ -140,7 +150,7 @@ def seal(
         "digest": digest,
         "count": len(images),
         "content": _content_digest(buffer.getvalue(), images),
-        "spec": asdict(spec),
+        "spec": spec.to_dict(),
         "skeleton": skeleton.to_json(),
     }
     write_synced(folder / "samples.npz", buffer.getvalue())

@@ -9,7 +9,6 @@ import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,9 @@ def _samples(dataset: PoseDataset, spec: CropSpec) -> dict[str, NDArray[Any]]:
     keypoints = np.stack([one.keypoints for one in people]).astype(np.float32)
     for i, one in enumerate(people):
         centre, scale = box_to_crop(one.box_xyxy, input_hw=spec.input_hw, padding=spec.padding)
-        affines[i] = crop_affine(centre, scale, input_hw=spec.input_hw)
+        affines[i] = crop_affine(
+            centre, scale, input_hw=spec.input_hw, align_corners=spec.align_corners
+        )
         affines[i, :, 2] += spec.offset_hw[::-1]
         keypoints[i, :, :2] = apply_affine(affines[i], one.keypoints[:, :2])
     return {
@@ -169,5 +170,5 @@ def _digest(dataset: PoseDataset, spec: CropSpec) -> str:
         if image.id in used:
             stat = image.path.stat()
             images.append((image.id, file_key(image.path), stat.st_size, stat.st_mtime_ns))
-    head = [FORMAT, asdict(spec), dataset.skeleton.to_json(), images]
+    head = [FORMAT, spec.to_dict(), dataset.skeleton.to_json(), images]
     return hashlib.sha256(json.dumps(head).encode() + labels_as_bytes(people)).hexdigest()

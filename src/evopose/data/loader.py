@@ -22,6 +22,7 @@ from evopose.data.augment import (
 from evopose.data.crops import CropCache
 from evopose.data.images import FILL_RGB
 from evopose.errors import ConfigError
+from evopose.geometry import shrinkage
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,9 @@ def _make(
     centre, scale = _frames(cache, augmentation, draws, rows, xy, visibility > 0)
     scale *= draws.scale[rows]
     turn = draws.rotation_deg[rows]
-    affines = crop_affines(centre, scale, turn, flip, input_hw=input_hw)
+    affines = crop_affines(
+        centre, scale, turn, flip, input_hw=input_hw, align_corners=cache.spec.align_corners
+    )
     moved = (turn != 0) | (scale != 1)
     images = np.empty((len(rows), *input_hw, 3), np.uint8)
     for i, row in enumerate(rows.tolist()):
@@ -156,7 +159,8 @@ def _frames(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the crops' centres (B, 2) in stored pixels, and stored pixels a crop pixel (B,)."""
     spec = cache.spec
-    centre = np.tile(np.array(spec.stored_hw[::-1]) / 2, (len(rows), 1))
+    middle = np.array(spec.stored_hw[::-1]) / 2 - (0.5 if spec.align_corners else 0.0)
+    centre = np.tile(middle, (len(rows), 1))
     scale = np.ones(len(rows))
     half = draws.half_body[rows] & (labelled.sum(axis=1) > augmentation.half_body_min_keypoints)
     if not half.any():
@@ -165,8 +169,9 @@ def _frames(
     if upper is None:
         _say_once("half-body crops need COCO's keypoint names: none are made")
         return centre, scale
+    shrink = shrinkage(spec.input_hw) if spec.align_corners else np.ones(2)
     half_centre, half_scale = half_body_frames(
-        xy,
+        xy / shrink,
         labelled,
         upper=upper,
         prefer_upper=draws.upper[rows],
@@ -174,7 +179,7 @@ def _frames(
         padding=spec.padding,
     )
     half &= np.isfinite(half_scale)
-    centre[half], scale[half] = half_centre[half], half_scale[half]
+    centre[half], scale[half] = half_centre[half] * shrink, half_scale[half]
     return centre, scale
 
 

@@ -2,20 +2,16 @@
 
 from torch import Tensor
 
-SHIFT = {"gaussian": 1}
-"""Pixels to the right by which the mirrored answer is moved, by codec; 0 for others.
-
-A heatmap pixel of `gaussian` lies on the crop's pixel x W / w, so that mirroring about the middle
-of the crop and about that of the heatmap differ by w / W - 1, which the authors round to -1. The
-codecs of CPN and MSPN add half a heatmap pixel, and their authors move nothing.
-"""
-
 
 def mirror_back(heatmaps: Tensor, flip_index: Tensor, shift: int) -> Tensor:
     """Return heatmaps (N, K, h, w) of mirrored crops as those of the crops.
 
-    `flip_index` (K,) swaps left and right keypoints. Moved to the right by `shift` pixels; the
-    columns that nothing moves to keep their values.
+    `flip_index` (K,) swaps left and right keypoints. Moved to the right by `shift` pixels, the
+    codec's `flip_shift`; the columns that nothing moves to keep their values.
+
+    Where heatmap pixel x lies on the crop's pixel x W / w, mirroring about the middle of the crop
+    and about that of the heatmap differ by w / W - 1, which HRNet's authors round to -1. Where half
+    a heatmap pixel is added (CPN, MSPN) they differ by -w / W, rounded to 0; in UDP by nothing.
 
     Source: HRNet `lib/core/function.py`, `validate`, `SHIFT_HEATMAP`.
     """

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from evopose.codecs import Codec, make_codec
+from evopose.codecs import Codec
+from evopose.codecs.reading import make_reader
 from evopose.data.images import Image, warp_crop
 from evopose.errors import DataError, ModelError
 from evopose.geometry import Array, apply_affine, box_to_crop, crop_affine, invert_affine
-from evopose.inference.flip import SHIFT, mirror_back
+from evopose.inference.flip import mirror_back
 from evopose.models.modelfile import LoadedModel, ModelCard
 from evopose.models.network import PoseNetwork
 from evopose.models.pixels import normalise
@@ -77,7 +78,7 @@ class Pipeline:
         affines = []
         for box in boxes:
             at = box_to_crop(box, input_hw=size, padding=self.card.input.box_padding)
-            affines.append(crop_affine(*at, input_hw=size))
+            affines.append(crop_affine(*at, input_hw=size, align_corners=self.codec.align_corners))
         crops = [warp_crop(image, affine, size_hw=size) for affine in affines]
         return _Cut(image=image, affines=affines, crops=crops)
 
@@ -102,8 +103,7 @@ class Pipeline:
         if self.flip_test:
             index = torch.from_numpy(self.card.skeleton.flip_index).to(self.device)
             mirrored = self.net(images.flip(3)).float()
-            shift = SHIFT.get(self.card.codec.name, 0)
-            answer = (answer + mirror_back(mirrored, index, shift)) / 2
+            answer = (answer + mirror_back(mirrored, index, self.codec.flip_shift)) / 2
         return answer.cpu().numpy()
 
 
@@ -123,11 +123,14 @@ def open_pipeline(
     batch_size: int = 32,
     flip_test: bool = True,
     refiner: PoseRefiner | None = None,
+    decoder: str | None = None,
 ) -> Pipeline:
     """Return the pipeline of a loaded model, its network moved to the device.
 
+    `decoder` names the codec by whose decoding keypoints are found, None: the model's own.
+
     Raises: ModelError for a network that refines poses; DataError for a flip test of a skeleton
-    whose left-right pairs are unknown.
+    whose left-right pairs are unknown; ConfigError for a decoder that cannot read its heatmaps.
     """
     net, card = model
     if net.refines:
@@ -139,8 +142,12 @@ def open_pipeline(
         _ = card.skeleton.flip_index  # says what is missing, before anything is computed
     place = torch.device(device)
     net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    codec = make_codec(
-        card.codec.name, input_hw=card.input_hw, heatmap_hw=net.heatmap_hw, **card.codec.params
+    codec = make_reader(
+        decoder or card.codec.name,
+        card.codec.name,
+        input_hw=card.input_hw,
+        heatmap_hw=net.heatmap_hw,
+        **card.codec.params,
     )
     return Pipeline(
         net=net.eval(),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from evopose.codecs import CODECS
 from evopose.errors import ModelError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -37,3 +38,8 @@ class CodecSpec:
 
     name: str = "gaussian"
     params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def align_corners(self) -> bool:
+        """Whether the network's crops are cut with `geometry.crop_affine`'s `align_corners`."""
+        return self.name in CODECS and CODECS[self.name].align_corners

@@ -1,9 +1,9 @@
 """Weights that others published: where they lie, what they reach, and how one becomes a model file.
 
 Source: mmpose's tables of its `td-hm` and `mspn` configurations (AP and AR on COCO val2017, with
-the detector of 56.4 AP); the addresses in torchvision 0.28 and timm 1.0. Not here: DARK and UDP
-variants, whose decoding is to come; what is published behind a form or by a folder (the authors' of
-SimpleBaseline, HRNet, CPN and PoseFix): fetch such a file, and `evopose import` it.
+the detector of 56.4 AP); the addresses in torchvision 0.28 and timm 1.0. Not here: what is
+published behind a form or by a folder (the authors' of SimpleBaseline, HRNet, CPN and PoseFix):
+fetch such a file, and `evopose import` it.
 """
 
 import hashlib
@@ -28,7 +28,8 @@ class PublicWeights:
     input_hw: tuple[int, int] | None
     """The input size they were trained at; None: a trunk's, for any."""
     weights: str
-    """What they were trained on: `coco` (whole networks), or `imagenet` (trunks to train)."""
+    """What they were trained on: `coco` (whole networks), with the codecs of DARK and UDP
+    `coco-dark` and `coco-udp`; or `imagenet` (trunks to train)."""
     url: str
     ap: float | None = None
     """AP on COCO val2017, percent, as published with the file."""
@@ -47,8 +48,10 @@ _TORCHVISION = "https://download.pytorch.org/models/"
 _TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-weights/"
 
 
-def _coco(model: str, input_hw: tuple[int, int], ap: float, ar: float, url: str) -> PublicWeights:
-    return PublicWeights(model=model, input_hw=input_hw, weights="coco", ap=ap, ar=ar, url=url)
+def _coco(
+    model: str, input_hw: tuple[int, int], ap: float, ar: float, url: str, weights: str = "coco"
+) -> PublicWeights:
+    return PublicWeights(model=model, input_hw=input_hw, weights=weights, ap=ap, ar=ar, url=url)
 
 
 def _imagenet(model: str, url: str) -> PublicWeights:
@@ -78,12 +81,43 @@ PUBLIC_WEIGHTS: tuple[PublicWeights, ...] = (
     _coco("mspn-2x", (256, 192), 75.4, 81.6, _MSPN + "2xmspn50_coco_256x192-c8765a5c_20201123.pth"),
     _coco("mspn-3x", (256, 192), 75.8, 82.1, _MSPN + "3xmspn50_coco_256x192-e348f18e_20201123.pth"),
     _coco("mspn-4x", (256, 192), 76.5, 82.6, _MSPN + "4xmspn50_coco_256x192-7b837afb_20201123.pth"),
+    _coco("simple-baseline-r50", (256, 192), 72.4, 77.7,
+          _TOP_DOWN + "res50_dark-8xb64-210e_coco-256x192-c129dcb6_20220926.pth", "coco-dark"),
+    _coco("simple-baseline-r50", (384, 288), 73.5, 78.6,
+          _TOP_DOWN + "res50_dark-8xb64-210e_coco-384x288-8b90b538_20220926.pth", "coco-dark"),
+    _coco("simple-baseline-r101", (256, 192), 73.3, 78.6,
+          _TOP_DOWN + "res101_dark-8xb64-210e_coco-256x192-528ec248_20220926.pth", "coco-dark"),
+    _coco("simple-baseline-r101", (384, 288), 74.9, 79.9,
+          _TOP_DOWN + "res101_dark-8xb64-210e_coco-384x288-487d40a4_20220926.pth", "coco-dark"),
+    _coco("simple-baseline-r152", (256, 192), 74.3, 79.6,
+          _TOP_DOWN + "res152_dark-8xb32-210e_coco-256x192-f754df5f_20221031.pth", "coco-dark"),
+    _coco("simple-baseline-r152", (384, 288), 75.7, 80.5,
+          _TOP_DOWN + "res152_dark-8xb32-210e_coco-384x288-329f8454_20221031.pth", "coco-dark"),
+    _coco("hrnet-w32", (256, 192), 75.7, 80.7,
+          _TOP_DOWN + "hrnet-w32_dark-8xb64-210e_coco-256x192-0e00bf12_20220914.pth", "coco-dark"),
+    _coco("hrnet-w32", (384, 288), 76.6, 81.5,
+          _TOP_DOWN + "hrnet-w32_dark-8xb64-210e_coco-384x288-9bab4c9b_20220917.pth", "coco-dark"),
+    _coco("hrnet-w48", (256, 192), 76.4, 81.4,
+          _TOP_DOWN + "hrnet-w48_dark-8xb32-210e_coco-256x192-e1ebdd6f_20220913.pth", "coco-dark"),
+    _coco("hrnet-w48", (384, 288), 77.2, 82.1,
+          _TOP_DOWN + "hrnet-w48_dark-8xb32-210e_coco-384x288-39c3c381_20220916.pth", "coco-dark"),
+    _coco("hrnet-w32", (256, 192), 76.2, 81.0,
+          _TOP_DOWN + "hrnet-w32_udp-8xb64-210e_coco-256x192-73ede547_20220914.pth", "coco-udp"),
+    _coco("hrnet-w32", (384, 288), 76.8, 81.5,
+          _TOP_DOWN + "hrnet-w32_udp-8xb64-210e_coco-384x288-9a3f7c85_20220914.pth", "coco-udp"),
+    _coco("hrnet-w48", (256, 192), 76.8, 81.7,
+          _TOP_DOWN + "hrnet-w48_udp-8xb32-210e_coco-256x192-3feaef8f_20220913.pth", "coco-udp"),
+    _coco("hrnet-w48", (384, 288), 77.3, 82.1,
+          _TOP_DOWN + "hrnet-w48_udp-8xb32-210e_coco-384x288-70d7ab01_20220913.pth", "coco-udp"),
     _imagenet("efficientnet-b0", _TIMM + "tf_efficientnet_b0-0af12548.pth"),
     _imagenet("simple-baseline-r50", _TORCHVISION + "resnet50-0676ba61.pth"),
     _imagenet("simple-baseline-r101", _TORCHVISION + "resnet101-63fe2227.pth"),
     _imagenet("simple-baseline-r152", _TORCHVISION + "resnet152-394f9c45.pth"),
 )  # fmt: skip
 """Every file of public weights that a name stands for."""
+
+COCO_WEIGHTS = ("coco", "coco-dark", "coco-udp")
+"""Whole networks, ready to use, among `PublicWeights.weights`."""
 
 
 def public_weights(

@@ -31,7 +31,7 @@ from evopose.search.logs import search_log
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute, cpu_count
-from evopose.training.session import cut_crops
+from evopose.training.session import codec_spec, cut_crops
 from evopose.training.validate import TrainData
 from evopose.version import VERSION
 
@@ -134,7 +134,13 @@ def prepare_data(
     unless the cache has them."""
     first, *others = (
         {
-            name: cut_crops(part, size, margin=config.crop_margin, on_progress=on_progress)
+            name: cut_crops(
+                part,
+                size,
+                margin=config.crop_margin,
+                align_corners=codec_spec(config.child_training).align_corners,
+                on_progress=on_progress,
+            )
             for name, part in parts_of(splits).items()
         }
         for size in config.input_sizes

@@ -4,10 +4,14 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from evopose.codecs import CODECS
 from evopose.data.augment import Augmentation
 from evopose.errors import ConfigError
 from evopose.models.inputs import InputSpec
 from evopose.training.losses import LOSSES
+
+ANY_CODEC = ("mse", "softmax")
+"""Losses on heatmaps whichever codec made them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,8 @@ class TrainConfig:
     loss: str = "mse"
     """A name in `LOSSES`: `mse` on heatmaps (the paper's), `softmax` cross-entropy, and those of
     particular networks."""
+    codec: str | None = None
+    """A name in `CODECS`, for losses that work with any (mse, softmax); None: the loss's own."""
     sigma: float | None = None
     """Width of the target Gaussians in heatmap pixels; None: 2 * heatmap height / 64."""
     peak: float = 255.0
@@ -99,6 +105,9 @@ class TrainConfig:
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
                 )
 
+        if self.codec is not None:
+            _check_codec(self.codec, self.loss)
+
     def lasting(self, epochs: int) -> "TrainConfig":
         """Return the configuration for so many epochs, warm-up and milestones in proportion: a
         tenth of the training has its steps of the rate where the whole has them."""
@@ -130,6 +139,20 @@ class TrainConfig:
         if "milestones" in value:
             made["milestones"] = tuple(value["milestones"])
         return cls(**made)
+
+
+def _check_codec(codec: str, loss: str) -> None:
+    """Raise ConfigError for a codec that there is not, or that a loss does not go with."""
+    if codec not in CODECS:
+        raise ConfigError(f"codec must be one of {', '.join(CODECS)}, got {codec!r}")
+    if codec != LOSSES[loss].codec and loss not in ANY_CODEC:
+        raise ConfigError(
+            f"the loss {loss} has a codec of its own, {LOSSES[loss].codec}; {codec} goes with "
+            f"{' or '.join(ANY_CODEC)}"
+        )
+    if (codec, loss) in (("soft_argmax", "mse"), ("megvii", "softmax")):
+        other = "softmax" if loss == "mse" else "mse"
+        raise ConfigError(f"networks trained with {loss} cannot be read by {codec}; use {other}")
 
 
 def scaled_learning_rate(batch_size: int, *, base: float = 2.5e-4, base_batch: int = 32) -> float:

@@ -47,7 +47,13 @@ def _found(
     net: PoseNetwork, card: ModelCard, dataset: PoseDataset, data: TrainData, compute: Compute
 ) -> NDArray[np.float64]:
     """Return the network's poses (N, K, 3) in pixels of the stored crops of `data`."""
-    seen = cut_crops(dataset, card.input_hw, margin=MARGIN, padding=card.input.box_padding)
+    seen = cut_crops(
+        dataset,
+        card.input_hw,
+        margin=MARGIN,
+        padding=card.input.box_padding,
+        align_corners=card.codec.align_corners,
+    )
     fabric = make_fabric(compute)
     place(net, fabric.device)
     softmax = card.codec.params.get("activation") == "softmax"

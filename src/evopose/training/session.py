@@ -45,8 +45,9 @@ class Trained:
 def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) -> CodecSpec:
     """Return the codec that a network of that input size, trained this way, is read with."""
     loss = LOSSES[training.loss]
+    name = training.codec or loss.codec
     params: dict[str, Any] = {}
-    if loss.codec == "gaussian":
+    if name == "gaussian":
         params = {
             "sigma": training.sigma,
             "round_centre": training.round_centre,
@@ -54,8 +55,12 @@ def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) ->
             "peak": training.peak,
             "truncate": training.truncate,
         }
-        params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
-    return CodecSpec(name=loss.codec, params=params | loss.codec_params(input_hw))
+    elif name in ("dark", "udp"):
+        params = {"sigma": training.sigma, "activation": "none", "peak": training.peak}
+    elif name == "megvii" and loss.codec != "megvii":
+        params = {"peak": training.peak} | LOSSES["mspn"].codec_params(input_hw)
+    params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
+    return CodecSpec(name=name, params=params | loss.codec_params(input_hw))
 
 
 _LATER = {"peak": 255.0, "truncate": None}
@@ -76,10 +81,11 @@ def cut_crops(
     *,
     margin: float,
     padding: float = 1.25,
+    align_corners: bool = False,
     on_progress: Progress | None = None,
 ) -> TrainData:
     """Return the dataset's persons as crops, from the cache if they were cut before."""
-    spec = CropSpec(input_hw=input_hw, margin=margin, padding=padding)
+    spec = CropSpec(input_hw=input_hw, margin=margin, padding=padding, align_corners=align_corners)
     cache = build_crops(dataset, spec, on_progress=on_progress)
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
@@ -113,12 +119,14 @@ def train_network(
             f"{out} holds a training already: go on with --resume, or choose another --out"
         )
     prepare(compute)
+    codec = codec_spec(training, net.config.input_hw)
     train, val = (
         cut_crops(
             part,
             net.config.input_hw,
             margin=MARGIN,
             padding=training.input.box_padding,
+            align_corners=codec.align_corners,
             on_progress=on_data,
         )
         for part in (data.train, data.val)
@@ -131,7 +139,6 @@ def train_network(
         "data": data.digest,
     }
     _write_config(out / "config.json", described, goes_on=checkpoint.exists())
-    codec = codec_spec(training, net.config.input_hw)
 
     def note(event: dict[str, Any]) -> None:
         if event.get("kind") == "epoch":

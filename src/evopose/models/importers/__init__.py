@@ -70,6 +70,7 @@ def import_weights(
     input_hw: tuple[int, int] | None = None,
     num_keypoints: int | None = None,
     skeleton: Skeleton | None = None,
+    codec: str | None = None,
     seed: int = 0,
     provenance: dict[str, Any] | None = None,
 ) -> ImportedModel:
@@ -78,7 +79,9 @@ def import_weights(
     `format` is a name in `IMPORTERS`, None: recognised by the arrays. `input_hw` is (height, width)
     where the file does not tell it. With a `num_keypoints` that is not the file's, the last layers
     start fresh, drawn from `seed`. `skeleton` None: COCO's person for 17 keypoints, else keypoints
-    without names. `provenance` is written into the card, beside the file's name and format.
+    without names. `codec` says how its heatmaps are read where the format leaves it open (gaussian,
+    dark, udp); None: as the file's name says, else gaussian. `provenance` is written into the card,
+    beside the file's name and format.
 
     Raises: ModelError if the file cannot be read, fits no format or several, or does not fit the
     network that it seems to hold.
@@ -88,11 +91,21 @@ def import_weights(
     if "evopose" in meta:
         raise ModelError(f"{path} is a model file of evopose's already: use it as it is")
     options = ImportOptions(
-        input_hw=input_hw, num_keypoints=num_keypoints, file_name=path.name, seed=seed, meta=meta
+        input_hw=input_hw,
+        num_keypoints=num_keypoints,
+        file_name=path.name,
+        codec=codec,
+        seed=seed,
+        meta=meta,
     )
     try:
         name = recognise(arrays, file_name=path.name, format=format)
         imported = IMPORTERS[name].read(arrays, options)
+        if codec not in (None, imported.codec.name):
+            raise ModelError(
+                f"its heatmaps are read by {imported.codec.name}, not by {codec}: weights of the "
+                f"format {name} leave no choice"
+            )
         card = _card(
             imported, skeleton, {"imported": path.name, "format": name} | (provenance or {})
         )

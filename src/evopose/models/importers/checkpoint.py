@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -19,13 +20,8 @@ DEFAULT_INPUT_HW = (256, 192)
 DEFAULT_KEYPOINTS = 17
 """Of a trunk alone, which says nothing of keypoints."""
 HEAD = "final_layer."
-_DECODING = {
-    "dark": "its name says DARK, whose decoding comes with a later version: read by the gaussian "
-    "codec, keypoints are exact to about a quarter of a heatmap pixel",
-    "udp": "its name says UDP, whose crops and decoding come with a later version: read by the "
-    "gaussian codec, keypoints lie up to three quarters of a heatmap pixel too far left and up, "
-    "most near the right and lower edges",
-}
+CODECS = ("gaussian", "dark", "udp")
+"""How such a network's heatmaps may be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,20 +120,40 @@ def adopt(
         net=net,
         report=report,
         input=input or InputSpec(),
-        codec=_codec(net),
+        codec=_codec(net, options),
         trained_head=not fresh,
     )
 
 
-def _codec(net: Network) -> CodecSpec:
-    """Return the codec of the authors and of mmpose: sigma 2 at 64 rows and 3 at 96, peak 1."""
-    return CodecSpec(params={"sigma": 2 * net.heatmap_hw[0] / 64, "peak": 1.0})
+def _codec(net: Network, options: ImportOptions) -> CodecSpec:
+    """Return the codec of the authors and of mmpose: sigma 2 at 64 rows and 3 at 96, peak 1.
+
+    mmpose blurs heatmaps of DARK and UDP with a kernel of 11 at any size, but for its DARK of
+    ResNet-152 at 384x288.
+
+    Raises: ModelError for a codec that is none of `CODECS`.
+    """
+    name = options.codec or _named_codec(options) or "gaussian"
+    if name not in CODECS:
+        raise ModelError(f"such heatmaps are read by {', '.join(CODECS)}; not by {name}")
+    params: dict[str, Any] = {"sigma": 2 * net.heatmap_hw[0] / 64, "peak": 1.0}
+    if name != "gaussian":
+        wide = re.search(r"res152_dark.*384x288", options.file_name.lower())
+        params["blur_kernel"] = 17 if wide and name == "dark" else 11
+    return CodecSpec(name=name, params=params)
+
+
+def _named_codec(options: ImportOptions) -> str | None:
+    """Return the codec that the file's name says, if it does."""
+    for name in ("dark", "udp"):
+        if re.search(rf"(?<![a-z]){name}(?![a-z])", options.file_name.lower()):
+            return name
+    return None
 
 
 def _notes(options: ImportOptions) -> Iterator[str]:
     if not options.input_hw and not named_input_hw(options.file_name, multiple=LARGEST_STRIDE):
         height, width = DEFAULT_INPUT_HW
         yield f"neither an option nor its name gives an input size: {height}x{width} is taken"
-    for word, note in _DECODING.items():
-        if re.search(rf"(?<![a-z]){word}(?![a-z])", options.file_name.lower()):
-            yield note
+    if not options.codec and (codec := _named_codec(options)):
+        yield f"its name says {codec.upper()}: its heatmaps are read by the codec {codec}"

@@ -30,6 +30,8 @@ class ImportOptions:
     file's."""
     file_name: str = ""
     """For what it tells: input sizes, decoding ("dark", "udp")."""
+    codec: str | None = None
+    """How its heatmaps are read, where its name does not tell: gaussian, dark or udp."""
     seed: int = 0
     """Of the weights that start fresh."""
     meta: Mapping[str, Any] = field(default_factory=dict)
