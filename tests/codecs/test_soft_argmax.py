@@ -50,6 +50,21 @@ def test_logits_are_read_through_a_softmax() -> None:
     np.testing.assert_allclose(plain, found)
 
 
+def test_a_window_leaves_out_what_is_far_from_the_highest_pixel() -> None:
+    maps = np.zeros((1, 1, 16, 12))
+    maps[0, 0, 3, 4], maps[0, 0, 3, 6], maps[0, 0, 12, 10] = 0.5, 0.3, 0.2
+    whole, score = make_codec("soft_argmax", *SIZES).decode(maps)
+    near, same = make_codec("soft_argmax", *SIZES, window=2).decode(maps)
+    np.testing.assert_allclose(whole[0, 0] / 4, [0.5 * 4 + 0.3 * 6 + 0.2 * 10, 0.8 * 3 + 0.2 * 12])
+    np.testing.assert_allclose(near[0, 0] / 4, [(0.5 * 4 + 0.3 * 6) / 0.8, 3])
+    assert score.shape == same.shape
+    alone, _ = make_codec("soft_argmax", *SIZES, window=1).decode(maps)
+    np.testing.assert_allclose(alone[0, 0] / 4, [4, 3])
+    every, _ = make_codec("soft_argmax", *SIZES, window=16).decode(maps)
+    np.testing.assert_allclose(every, whole)
+    assert not make_codec("soft_argmax", *SIZES, window=1).decode(np.zeros((1, 2, 16, 12)))[0].any()
+
+
 def test_nothing_gives_the_origin() -> None:
     xy, score = make_codec("soft_argmax", *SIZES).decode(np.zeros((1, 2, 16, 12)))
     assert not xy.any()
@@ -63,3 +78,5 @@ def test_what_is_refused() -> None:
         make_codec("soft_argmax", (0, 4), (1, 1))
     with pytest.raises(ValueError, match=r"expected heatmaps \(B, K, 16, 12\)"):
         make_codec("soft_argmax", *SIZES).decode(np.zeros((1, 2, 4, 4)))
+    with pytest.raises(ConfigError, match="window must be at least 1 pixel, or None, got 0"):
+        make_codec("soft_argmax", *SIZES, window=0)

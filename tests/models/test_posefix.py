@@ -75,14 +75,13 @@ def test_what_is_unknown_of_a_pose_may_be_anything(small) -> None:
         assert not torch.equal(small(images, pose), small(images, moved))
 
 
-def test_coordinates_are_means_under_the_softmax(small) -> None:
+def test_soft_argmax_is_the_mean_under_the_softmax() -> None:
     logits = torch.randn(2, 5, 16, 8, dtype=torch.float64) * 3
     p = np.exp(logits.numpy())
     p /= p.sum((2, 3), keepdims=True)
     yy, xx = np.mgrid[:16, :8]
     by_hand = np.stack([(p * xx).sum((2, 3)), (p * yy).sum((2, 3))], -1)
     np.testing.assert_allclose(soft_argmax(logits), by_hand, rtol=1e-4)
-    np.testing.assert_allclose(small.coordinates(logits), 4 * by_hand, rtol=1e-4)
 
 
 def test_shapes_and_seeds(small) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from evopose.codecs import heatmaps as shared
 from evopose.codecs.grids import Grid, first_pixels
+from evopose.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,16 @@ class SoftArgmaxCodec:
     """Height and width of its heatmaps."""
     activation: str = "none"
     """What the network's output is: distributions (`none`), or their logits (`softmax`)."""
+    window: int | None = None
+    """Heatmap pixels from the highest one, on either axis, within which the mean is taken; None:
+    over all, as released. A network that is unsure between two places has its mean over all between
+    them, and with a little probability everywhere a mean drawn to the middle."""
 
     def __post_init__(self) -> None:
         shared.check_sizes(self.input_hw, self.heatmap_hw)
         shared.check_activation(self.activation)
+        if self.window is not None and self.window < 1:
+            raise ConfigError(f"window must be at least 1 pixel, or None, got {self.window}")
 
     @property
     def grid(self) -> Grid:
@@ -60,14 +67,15 @@ class SoftArgmaxCodec:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w).
 
-        The mean place, and the share that the four pixels around it have. A heatmap without
-        anything in it gives the origin and 0.
+        The mean place, in the window, and the share of all that the four pixels around it have. A
+        heatmap without anything in it gives the origin and 0.
         """
         height, width = self.heatmap_hw
         if heatmaps.ndim != 4 or heatmaps.shape[2:] != (height, width):
             raise ValueError(f"expected heatmaps (B, K, {height}, {width}), got {heatmaps.shape}")
         share = self._distribution(np.asarray(heatmaps, np.float64))
-        x, y = share.sum(axis=2) @ np.arange(width), share.sum(axis=3) @ np.arange(height)
+        near = share if self.window is None else self._near(share, self.window)
+        x, y = near.sum(axis=2) @ np.arange(width), near.sum(axis=3) @ np.arange(height)
         rows, columns = (
             np.abs(np.arange(side) - at[..., None]) < 1 for side, at in ((height, y), (width, x))
         )
@@ -89,6 +97,18 @@ class SoftArgmaxCodec:
         total = weight.sum(axis=(2, 3), keepdims=True)
         share: NDArray[np.float64] = weight / np.where(total > 0, total, 1)
         return share
+
+    def _near(self, share: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+        """Return what lies in the window about each heatmap's highest pixel, made to sum to one."""
+        height, width = self.heatmap_hw
+        best = share.reshape(*share.shape[:2], -1).argmax(axis=2)
+        rows, columns = (
+            np.abs(np.arange(side) - at[..., None]) <= window
+            for side, at in zip((height, width), np.divmod(best, width), strict=True)
+        )
+        near = share * rows[..., :, None] * columns[..., None, :]
+        total = near.sum(axis=(2, 3), keepdims=True)
+        return np.asarray(near / np.where(total > 0, total, 1))
 
     def _tent(self, centre: NDArray[np.floating], length: int) -> NDArray[np.float64]:
         """Return (B, K, length): 1 at each centre, falling to 0 one pixel away."""

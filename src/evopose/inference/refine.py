@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from evopose.codecs import Codec, make_codec
 from evopose.data.images import Image, warp_crop
 from evopose.data.pose_sources import BOX_MARGIN, LEAST_SIDE
 from evopose.errors import ModelError
@@ -36,6 +37,8 @@ class Refiner:
 
     net: PoseFix
     card: ModelCard
+    codec: Codec
+    """Reads the network's answers."""
     device: torch.device
     batch_size: int = 32
     """Crops that the network sees at once."""
@@ -89,22 +92,24 @@ class Refiner:
     @torch.inference_mode()
     def _coordinates(
         self, crops: NDArray[np.uint8], poses: NDArray[np.floating]
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float64]:
         """Return (n, K, 2) in crop pixels, the flip test's mean if set."""
         images = normalise(crops, self.device, self.card.input)
-        given = torch.from_numpy(np.asarray(poses, np.float32)).to(self.device)
-        xy: Tensor = self.net.coordinates(self.net(images, given))
+        xy = self._answer(images, poses)
         if self.flip_test:
-            index = torch.from_numpy(self.card.skeleton.flip_index).to(self.device)
-            mirrored = self.net(images.flip(3), self._mirrored(given, index))
-            xy = (xy + self._mirrored(self.net.coordinates(mirrored), index)) / 2
-        return xy.cpu().numpy()
+            xy = (xy + self._mirrored(self._answer(images.flip(3), self._mirrored(poses)))) / 2
+        return xy
 
-    def _mirrored(self, poses: Tensor, index: Tensor) -> Tensor:
+    def _answer(self, images: Tensor, poses: NDArray[np.floating]) -> NDArray[np.float64]:
+        given = torch.from_numpy(np.asarray(poses, np.float32)).to(self.device)
+        xy, _ = self.codec.decode(self.net(images, given).float().cpu().numpy())
+        return xy
+
+    def _mirrored(self, poses: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return poses (n, K, 2 or 3) as the mirrored crop shows them."""
-        swapped = poses[:, index]
+        swapped = poses[:, self.card.skeleton.flip_index]
         x = self.card.input_hw[1] - 1 - swapped[..., :1]
-        return torch.cat([x, swapped[..., 1:]], -1)
+        return np.concatenate([x, swapped[..., 1:]], axis=-1)
 
     def _affine(self, box: NDArray[np.floating]) -> NDArray[np.floating]:
         size = self.card.input_hw
@@ -142,6 +147,10 @@ def open_refiner(
         _ = card.skeleton.flip_index  # says what is missing, before anything is computed
     place = torch.device(device)
     net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Refiner(
-        net=net.eval(), card=card, device=place, batch_size=batch_size, flip_test=flip_test
+    codec = make_codec(
+        card.codec.name, input_hw=card.input_hw, heatmap_hw=net.heatmap_hw, **card.codec.params
     )
+    return Refiner(
+        net=net.eval(), card=card, codec=codec, device=place, batch_size=batch_size,
+        flip_test=flip_test,
+    )  # fmt: skip

@@ -60,7 +60,7 @@ class PoseFix(PoseNetwork):
 
     `forward` takes images (N, 3, H, W) and poses (N, K, 3: x, y in pixels of the crop, and a third
     number above 0 where the keypoint is known), and returns logits (N, K, H / 4, W / 4): after a
-    softmax over all pixels, where each keypoint probably is. `coordinates` reads them.
+    softmax over all pixels, where each keypoint probably is. The codec `soft_argmax` reads them.
     """
 
     refines = True
@@ -94,14 +94,6 @@ class PoseFix(PoseNetwork):
         x = torch.cat((images, maps.to(images.dtype)), 1)
         logits: Tensor = self.final_layer(self.deconv_layers(self.trunk(x)[-1]))
         return logits
-
-    def coordinates(self, logits: Tensor) -> Tensor:
-        """Return keypoints (N, K, 2), float32, in crop pixels: the mean of softmax(logits).
-
-        Pixel (0, 0) of the logits is (0, 0) of the crop, as in the release.
-        """
-        (height, width), (input_h, input_w) = logits.shape[2:], self.config.input_hw
-        return soft_argmax(logits) * logits.new_tensor((input_w / width, input_h / height)).float()
 
 
 def pose_maps(poses: Tensor, *, size_hw: tuple[int, int], sigma: float) -> Tensor:

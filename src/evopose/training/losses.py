@@ -117,6 +117,12 @@ def _megvii(
     return {"kernels": list(sides), "blur_kernel": min(odd(blur), 21)}
 
 
+def _posefix(input_hw: tuple[int, int]) -> dict[str, Any]:
+    """Return a window of an eighth of the heatmap's rows, which the release does not have: a
+    network that was trained for weeks needs none."""
+    return {"activation": "softmax", "window": max(1, input_hw[0] // 32)}
+
+
 LOSSES: dict[str, Loss] = {
     "mse": Loss(value=heatmap_mse, divisor=all_pixels),
     "softmax": Loss(
@@ -145,7 +151,10 @@ LOSSES: dict[str, Loss] = {
         divisor=refine_losses.divisor,
         target=refine_losses.target,
         codec="soft_argmax",
-        codec_params=lambda input_hw: {"activation": "softmax"},
+        codec_params=lambda input_hw: {
+            "activation": "softmax",
+            "window": max(1, input_hw[0] // 32),
+        },
     ),
 }
 """Name in `TrainConfig.loss` -> loss."""
