@@ -247,3 +247,45 @@ def test_a_codec_is_trained_remembered_and_read_otherwise(evopose, dots, tmp_pat
     )
     assert refused.code == 2
     assert "mspn has a codec of its own" in refused.err
+
+
+def test_evaluate_in_boxes_of_a_file(evopose, finished_run, dots, tmp_path):
+    truth = json.loads((dots / "val.json").read_text())
+    boxes = [
+        {"image_id": one["image_id"], "category_id": 1, "bbox": one["bbox"], "score": 0.5}
+        for one in truth["annotations"]
+    ]
+    file = tmp_path / "boxes.json"
+    file.write_text(json.dumps([*boxes, boxes[0] | {"image_id": 10**9}]))
+    done = evopose("evaluate", finished_run, dots, "--threads", 1, "--boxes", file, "--json")
+    assert done.code == 0, done.err
+    assert "left out 1 of images that" in done.err.replace("\n", " ")
+    plain = evopose("evaluate", finished_run, dots, "--threads", 1, "--json").json
+    assert done.json["boxes"] == str(file)
+    assert done.json["AP"] == plain["AP"]
+    assert done.json["mean_oks"] == pytest.approx(plain["mean_oks"])
+
+
+def test_persons_are_found_by_a_detector(evopose, shared, tmp_path):
+    """Real photos, YOLOX-nano, and a network that was never trained."""
+    net = build_model("narrow", input_hw=(64, 64), num_keypoints=17)
+    model = save_model(
+        tmp_path / "m.safetensors", net, model_card(net, skeleton=COCO_PERSON, codec=CodecSpec())
+    )
+    detector = shared / "data/weights/yolox_nano.onnx"
+    people = shared / "data/people"
+    photos = sorted((people / "images/coco").iterdir())[:4]
+    done = evopose(
+        "predict", model, *photos, "--detector", detector, "--threads", 1, "--no-flip-test",
+        "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads((tmp_path / "out" / "predictions.json").read_text())["images"]
+    assert sum(len(one["persons"]) for one in found) == done.json["persons"] > len(photos) / 2
+    both = evopose("predict", model, photos[0], "--detector", detector, "--box", "1,2,3,4")
+    assert "give --detector or boxes, not both" in both.err
+    measured = evopose(
+        "evaluate", model, people, "--detector", detector, "--limit", 3, "--threads", 1, "--json"
+    )
+    assert measured.code == 0, measured.err
+    assert measured.json["boxes"] == "yolox_nano"

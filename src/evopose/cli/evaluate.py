@@ -12,6 +12,7 @@ from evopose.cli import app
 from evopose.cli.loading import (
     MODEL,
     decoder_option,
+    detector_option,
     input_option,
     refine_option,
     weights_option,
@@ -72,12 +73,7 @@ def evaluate(
     boxes: Path | None = option(
         "Boxes of a detector instead of labelled ones: a JSON of COCO detection results.", _BOXES
     ),
-    detector: str = option(
-        "Find the boxes in the images: yolox-nano (fetched once), or an ONNX file of its shape.",
-        _BOXES,
-        "--detector",
-        metavar="NAME|FILE",
-    ),
+    detector: str = detector_option(_BOXES),
     annotations: str = annotation_option(_MACHINE),
     results: Path | None = option(
         "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _SCORING
@@ -194,20 +190,17 @@ def _measurer(
     threads: int,
 ) -> "Callable[..., Evaluation]":
     """Return what evaluates a pipeline on the dataset, in the boxes asked for, and tell which."""
-    from evopose.cli.bars import bar, byte_bar
+    from evopose.cli.bars import bar
+    from evopose.cli.loading import open_finder
     from evopose.evaluation.detected import detect, evaluate_detections, read_detections
     from evopose.evaluation.evaluate import evaluate as in_labelled_boxes
-    from evopose.inference.detectors import open_detector
 
     if boxes is not None and detector is not None:
         raise ConfigError("give --boxes or --detector, not both")
     if boxes is not None:
         found, source = read_detections(boxes, dataset), str(boxes)
     elif detector is not None:
-        with byte_bar(screen, f"fetching {detector}") as on_bytes:
-            finder = open_detector(
-                detector, threshold=LIKELY, threads=threads, on_progress=on_bytes
-            )
+        finder = open_finder(detector, screen, threads, threshold=LIKELY)
         with bar(screen, "finding persons") as on_progress:
             found, source = detect(finder, dataset, on_progress=on_progress), finder.name
     else:

@@ -12,6 +12,7 @@ from evopose.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     import torch
 
+    from evopose.inference.detectors import Detector
     from evopose.inference.pipeline import Pipeline
     from evopose.models.modelfile import LoadedModel
 
@@ -48,6 +49,26 @@ def decoder_option(panel: str | None = None) -> Any:
         "networks of the softmax loss."
     )
     return option(text, panel, "--decoder", metavar="CODEC")
+
+
+def detector_option(panel: str | None = None) -> Any:
+    """Return the option that names what finds persons."""
+    text = "Find persons in the images: yolox-nano (fetched once), or an ONNX file of its shape."
+    return option(text, panel, "--detector", metavar="NAME|FILE")
+
+
+def open_finder(
+    detector: str, screen: Console, threads: int, *, threshold: float = 0.3
+) -> "Detector":
+    """Return the detector of `--detector`, fetched with a bar where need be.
+
+    Raises: ModelError, DownloadFailed as `open_detector`.
+    """
+    from evopose.cli.bars import byte_bar
+    from evopose.inference.detectors import open_detector
+
+    with byte_bar(screen, f"fetching {detector}") as on_bytes:
+        return open_detector(detector, threshold=threshold, threads=threads, on_progress=on_bytes)
 
 
 def load_pipeline(

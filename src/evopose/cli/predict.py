@@ -1,7 +1,7 @@
 """`evopose predict`: keypoints on images."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from evopose.cli import app
 from evopose.cli.loading import (
     MODEL,
     decoder_option,
+    detector_option,
     input_option,
     refine_option,
     weights_option,
@@ -19,7 +20,9 @@ from evopose.cli.options import JSON, VERBOSE, console, device_option, option, p
 from evopose.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from evopose.data.images import Image
     from evopose.inference.boxes import Boxes
+    from evopose.inference.detectors import Detector
     from evopose.inference.pipeline import Pipeline
 
 _NETWORK, _MACHINE = "Network", "Machine"
@@ -40,6 +43,7 @@ def predict(
     box: list[str] = option(
         "A person's box, for one image. Repeatable.", None, "--box", metavar="X,Y,W,H"
     ),
+    detector: str | None = detector_option(),
     out: Path = typer.Option(
         Path("predictions"), help="Folder for drawn images and predictions.json."
     ),
@@ -61,20 +65,23 @@ def predict(
 ) -> None:
     """Find keypoints on IMAGES, draw them, and write them to predictions.json.
 
-    MODEL finds the keypoints of a person in a box. Without boxes the whole image is taken for one
-    person. An image that cannot be read is named and left out, and the exit code is 1.
+    MODEL finds the keypoints of a person in a box: one given, or one that a detector finds. Without
+    any the whole image is taken for one person. An image that cannot be read is named and left out,
+    and the exit code is 1.
 
-    Example: evopose predict hrnet-w32 photo.jpg --weights coco --box 120,40,200,380
+    Example: evopose predict hrnet-w32 photo.jpg --weights coco --detector yolox-nano
     """
     import torch
 
     from evopose.cli.bars import bar
-    from evopose.cli.loading import load_pipeline
+    from evopose.cli.loading import load_pipeline, open_finder
     from evopose.evolution.database import errors_of
     from evopose.training.compute import prepare, resolve_compute
 
     screen = console(as_json)
     files = _files(images)
+    if detector is not None and (boxes or box):
+        raise ConfigError("give --detector or boxes, not both")
     given = _given(files, boxes, box)
     compute = resolve_compute(device, threads=threads, precision="fp32")
     prepare(compute)
@@ -89,7 +96,8 @@ def predict(
         batch_size=32,
         decoder=decoder,
     )
-    if given is None:
+    where = _finder(given, open_finder(detector, screen, compute.threads) if detector else None)
+    if given is None and detector is None:
         say(screen, "no boxes given: each image is taken for one person, whole")
     found: list[dict[str, Any]] = []
     failed: list[str] = []
@@ -98,7 +106,7 @@ def predict(
         for done, file in enumerate(files, 1):
             try:
                 drawn = out / _drawn_name(file, files)
-                found.append(_predict(pipeline, file, given, drawn, threshold))
+                found.append(_predict(pipeline, file, where, drawn, threshold))
             except DataError as error:
                 failed.append(str(error))
             on_progress(done, len(files))
@@ -149,6 +157,19 @@ def _given(
     return {files[0]: boxes_xywh([_numbers(one) for one in box])}
 
 
+def _finder(
+    given: "dict[Path, Boxes] | None", detector: "Detector | None"
+) -> "Callable[[Path, Image], Boxes]":
+    """Return what says where the persons of a file's image are."""
+    from evopose.inference.boxes import whole_image
+
+    if given is not None:
+        return lambda file, image: given[file]
+    if detector is not None:
+        return lambda file, image: detector(image)
+    return lambda file, image: whole_image(*image.shape[:2])
+
+
 def _numbers(box: str) -> list[float]:
     try:
         numbers = [float(part) for part in box.split(",")]
@@ -168,18 +189,17 @@ def _drawn_name(file: Path, files: list[Path]) -> str:
 def _predict(
     pipeline: "Pipeline",
     file: Path,
-    given: "dict[Path, Boxes] | None",
+    where: "Callable[[Path, Image], Boxes]",
     drawn: Path,
     threshold: float,
 ) -> dict[str, Any]:
     """Return what is found on an image, and draw it."""
     from evopose.data.images import read_image
     from evopose.drawing import draw_pose, write_image
-    from evopose.inference.boxes import whole_image
     from evopose.inference.pipeline import person_scores
 
     image = read_image(file)
-    persons = whole_image(*image.shape[:2]) if given is None else given[file]
+    persons = where(file, image)
     poses = pipeline.predict(image, persons.xyxy)
     picture = image
     for pose in poses:
