@@ -53,6 +53,8 @@ class PoseDataset:
     """All of them, crowds and unlabelled ones included, in the file's order."""
     skipped: dict[str, int] = field(default_factory=dict)
     """What training leaves out, counted by reason ("crowd", "no keypoints")."""
+    areas_assumed: int = 0
+    """Persons whose area the labels do not give, so that a part of their box is taken."""
 
     def __post_init__(self) -> None:
         known = {image.id for image in self.images}

@@ -249,6 +249,25 @@ def test_a_codec_is_trained_remembered_and_read_otherwise(evopose, dots, tmp_pat
     assert "mspn has a codec of its own" in refused.err
 
 
+def test_a_model_beside_itself_read_otherwise(evopose, finished_run, dots, refiner):
+    """--decoder and --refine are the first model's alone."""
+    done = evopose(
+        "evaluate", finished_run, dots, "--threads", 1, "--against", finished_run,
+        "--decoder", "dark", "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    plain = evopose("evaluate", finished_run, dots, "--threads", 1, "--json").json
+    assert done.json["against"]["mean_oks"] == plain["mean_oks"]
+    assert done.json["mean_oks"] != plain["mean_oks"]
+    mended = evopose(
+        "evaluate", finished_run, dots, "--threads", 1, "--against", finished_run,
+        "--refine", refiner, "--no-flip-test", "--json",
+    )  # fmt: skip
+    difference = mended.json["against"]["comparison"]["differences"]["mean OKS"]
+    assert difference["second"] == pytest.approx(mended.json["mean_oks"])
+    assert difference["first"] != difference["second"]
+
+
 def test_evaluate_in_boxes_of_a_file(evopose, finished_run, dots, tmp_path):
     truth = json.loads((dots / "val.json").read_text())
     boxes = [

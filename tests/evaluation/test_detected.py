@@ -9,6 +9,7 @@ import pytest
 from evopose.data.layouts import open_dataset
 from evopose.errors import DataError
 from evopose.evaluation.detected import (
+    SUPPRESSIONS,
     Detections,
     detect,
     evaluate_detections,
@@ -33,7 +34,7 @@ def dots(tmp_path_factory):
 
 def pipeline(toy) -> Pipeline:
     net = random_network(NETWORK, seed=0)
-    codec = CodecSpec(params={"activation": "softmax"})
+    codec = CodecSpec(params={"peak": 1e-3})  # so low that an untrained network's scores count
     card = model_card(net, skeleton=toy.val.cache.skeleton, codec=codec)
     return open_pipeline(LoadedModel(net, card), flip_test=False)
 
@@ -70,7 +71,34 @@ def test_the_same_box_twice_gives_one_pose(dots) -> None:
     single = evaluate_detections(pipeline(toy), dataset, Detections(by_image=once), source="")
     assert len(found.results) == len(single.results)
     ours, theirs = ([r["score"] for r in one.results] for one in (found, single))
+    assert min(theirs) > 0.2
     np.testing.assert_allclose(ours, np.array(theirs) * 0.9)  # the better box's
+
+
+def test_poses_on_each_other_stay_if_asked_for(dots) -> None:
+    toy, dataset = dots
+    boxes = {
+        i: Boxes(xyxy=np.tile(b.xyxy, (2, 1)), scores=np.repeat([0.9, 0.5], len(b.scores)))
+        for i, b in labelled_boxes(dataset).items()
+    }
+    found = {
+        nms: evaluate_detections(
+            pipeline(toy), dataset, Detections(by_image=boxes), source="", nms=nms
+        ).results
+        for nms in SUPPRESSIONS
+    }
+    assert len(found["none"]) == len(found["soft"]) == 2 * len(found["hard"])
+    totals = {nms: sum(r["score"] for r in results) for nms, results in found.items()}
+    assert totals["hard"] < totals["soft"] < totals["none"]
+
+
+def test_a_split_without_labelled_persons_is_refused(dots) -> None:
+    toy, dataset = dots
+    empty = replace(dataset, instances=())
+    with pytest.raises(DataError, match="has no persons with labelled keypoints to evaluate on"):
+        evaluate_detections(
+            pipeline(toy), empty, Detections(by_image=labelled_boxes(dataset)), source=""
+        )
 
 
 def test_an_image_without_boxes_loses_its_persons(dots) -> None:
@@ -143,6 +171,9 @@ def test_a_file_of_boxes_is_read_and_what_is_left_out_counted(dots, tmp_path) ->
         ({"bbox": [1, 2, 3, float("nan")]}, "result 1 is .*four finite numbers"),
         ({"score": None}, "result 1 is .*a finite score"),
         ({"image_id": "x"}, "result 1 is "),
+        ({"image_id": 1.9}, "result 1 is "),
+        ({"category_id": True}, "result 1 is "),
+        ({"score": "0.5"}, "result 1 is "),
     ],
 )
 def test_a_damaged_row_is_named(dots, tmp_path, change, said) -> None:

@@ -102,3 +102,9 @@ def test_what_is_no_detector_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=r"EVOPOSE_OFFLINE is set and yolox_nano\.onnx"):
         open_detector("yolox-nano")
+
+
+def test_a_box_in_the_grey_beside_the_image_is_none() -> None:
+    # The image fills the upper half of the input; cell 7 * 12 of stride 8 lies below it.
+    found = yolox({84: (0.5, 0.5, 0, 0, 1, 1)})(np.zeros((20, 96, 3), np.uint8))
+    assert len(found.scores) == 0

@@ -29,17 +29,19 @@ from evopose.cli.options import (
     print_json,
     say,
 )
-from evopose.cli.scoring import score
+from evopose.cli.scoring import score, unless
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
     from evopose.evaluation.evaluate import Evaluation
+    from evopose.inference.pipeline import Pipeline
     from evopose.structures import PoseDataset
 
 _NETWORK, _MACHINE = "Network", "Data, machine and folder"
 _BOXES = "Where the persons are"
 _SCORING = "Results that someone made"
 SPLITS = ("train", "val", "test")
+BATCH = 32
 LIKELY = 0.1
 """Boxes of a detector below this score are left out: AP weighs them little."""
 
@@ -53,7 +55,8 @@ def evaluate(
         "Folder to write results.json (COCO results), metrics.json and report.html to."
     ),
     against: str = option(
-        "A second model, measured beside it: differences with their intervals.",
+        "A second model, measured beside it: differences with their intervals. --refine and "
+        "--decoder are the first's alone, so that MODEL may stand on both sides.",
         None,
         "--against",
         metavar="MODEL",
@@ -74,6 +77,12 @@ def evaluate(
         "Boxes of a detector instead of labelled ones: a JSON of COCO detection results.", _BOXES
     ),
     detector: str = detector_option(_BOXES),
+    nms: str = typer.Option(
+        "hard",
+        help="Of a detector's poses on each other: hard drops the worse, soft lowers its score, "
+        "none keeps all.",
+        rich_help_panel=_BOXES,
+    ),
     annotations: str = annotation_option(_MACHINE),
     results: Path | None = option(
         "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _SCORING
@@ -88,7 +97,7 @@ def evaluate(
     device: str = device_option(_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
     batch_size: int = typer.Option(
-        32, min=1, help="Persons that the network sees at once.", rich_help_panel=_MACHINE
+        BATCH, min=1, help="Persons that the network sees at once.", rich_help_panel=_MACHINE
     ),
 ) -> None:
     """Measure MODEL on DATA: mean OKS, and COCO's ten numbers of AP and AR.
@@ -103,9 +112,14 @@ def evaluate(
     Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
     """
     if results is not None or assume_area or model is None or data is None:
-        others = {"--limit": limit, "--weights": weights, "--input": input_size, "--refine": refine}
-        others |= {"MODEL": model, "DATA": data, "--against": against}
-        others |= {"--boxes": boxes, "--detector": detector, "--decoder": decoder}
+        others = {
+            "MODEL": model, "DATA": data, "--against": against, "--weights": weights,
+            "--input": input_size, "--refine": refine, "--decoder": decoder, "--boxes": boxes,
+            "--detector": detector, "--limit": limit, "--threads": threads,
+            "--split": unless(split, "val"), "--nms": unless(nms, "hard"),
+            "--no-flip-test": unless(no_flip_test, False), "--device": unless(device, "auto"),
+            "--batch-size": unless(batch_size, BATCH),
+        }  # fmt: skip
         score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
         return
     import torch
@@ -120,10 +134,12 @@ def evaluate(
     )
     from evopose.cli.live import DataDisplay
     from evopose.cli.loading import load_pipeline
+    from evopose.data.coco import ASSUMED_AREA
     from evopose.data.layouts import open_dataset
     from evopose.evaluation.error_analysis import analyse_errors
     from evopose.evaluation.evaluate import some_images
     from evopose.report.evaluation_tables import EvaluationFacts
+    from evopose.search.network import find_model_file
     from evopose.training.compute import prepare, resolve_compute
 
     screen = console(as_json)
@@ -131,13 +147,18 @@ def evaluate(
         raise ConfigError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
     compute = resolve_compute(device, threads=threads, precision="fp32")
     prepare(compute)
-    opening = functools.partial(
-        load_pipeline, screen=screen, weights=weights, input_size=input_size, refine=refine,
-        flip_test=not no_flip_test, device=torch.device(compute.device), batch_size=batch_size,
-        decoder=decoder,
-    )  # fmt: skip
-    pipeline = opening(model)
-    rival = None if against is None else opening(against)
+
+    def opening(name: str, alone: bool, **options: str | None) -> "Pipeline":
+        named = alone or find_model_file(name) is None  # options of a file would be refused
+        return load_pipeline(
+            name, screen, flip_test=not no_flip_test, batch_size=batch_size,
+            weights=weights if named else None, input_size=input_size if named else None,
+            device=torch.device(compute.device), refine=options.get("refine"),
+            decoder=options.get("decoder"),
+        )  # fmt: skip
+
+    pipeline = opening(model, against is None, refine=refine, decoder=decoder)
+    rival = None if against is None else opening(against, alone=False)
     opened = open_dataset(
         data, annotations=annotations, only=(split,), on_progress=DataDisplay(screen)
     )
@@ -150,7 +171,13 @@ def evaluate(
         f"data: {data}, {split}: {len(dataset.trainable):,} persons in {len(dataset.images):,} "
         f"images{_assumed(dataset.skeleton.sigmas_assumed)}",
     )
-    measure = _measurer(screen, dataset, boxes, detector, compute.threads)
+    if dataset.areas_assumed:
+        say(
+            screen,
+            f"areas: {dataset.areas_assumed:,} persons have none; {ASSUMED_AREA} times their box "
+            "is taken for it",
+        )
+    measure = _measurer(screen, dataset, boxes, detector, nms, compute.threads)
     with bar(screen, "evaluating") as on_progress:
         found = measure(pipeline, dataset, on_progress=on_progress)
     errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
@@ -158,6 +185,7 @@ def evaluate(
         "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
         "flip_test": pipeline.flip_test, "refine": refine, "decoder": decoder,
         "sigmas_assumed": dataset.skeleton.sigmas_assumed,
+        "areas_assumed": dataset.areas_assumed,
     } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
     facts = EvaluationFacts(
         model=model, settings=settings(about), evaluation=found, errors=errors,
@@ -187,14 +215,22 @@ def _measurer(
     dataset: "PoseDataset",
     boxes: Path | None,
     detector: str | None,
+    nms: str,
     threads: int,
 ) -> "Callable[..., Evaluation]":
     """Return what evaluates a pipeline on the dataset, in the boxes asked for, and tell which."""
     from evopose.cli.bars import bar
     from evopose.cli.loading import open_finder
-    from evopose.evaluation.detected import detect, evaluate_detections, read_detections
+    from evopose.evaluation.detected import (
+        SUPPRESSIONS,
+        detect,
+        evaluate_detections,
+        read_detections,
+    )
     from evopose.evaluation.evaluate import evaluate as in_labelled_boxes
 
+    if nms not in SUPPRESSIONS:
+        raise ConfigError(f"--nms is one of {', '.join(SUPPRESSIONS)}, got {nms!r}")
     if boxes is not None and detector is not None:
         raise ConfigError("give --boxes or --detector, not both")
     if boxes is not None:
@@ -208,4 +244,4 @@ def _measurer(
         return in_labelled_boxes
     left_out = "".join(f"; left out {count:,} {why}" for why, count in found.left_out.items())
     say(screen, f"boxes: {found.count:,} of {source}{left_out}", exact=True)
-    return functools.partial(evaluate_detections, detections=found, source=source)
+    return functools.partial(evaluate_detections, detections=found, source=source, nms=nms)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from evopose.inference.detectors import Detector
     from evopose.inference.pipeline import Pipeline
+    from evopose.inference.refine import Refiner
     from evopose.models.modelfile import LoadedModel
 
 MODEL = typer.Argument(
@@ -98,7 +99,7 @@ def load_pipeline(
         flip_test = False
     refiner = None
     if refine is not None:
-        refiner = _open_refiner(refine)
+        refiner = _open_refiner(refine, device=device, batch_size=batch_size, flip_test=flip_test)
         say(screen, f"poses are mended by {refine}")
     if decoder is not None:
         say(screen, f"heatmaps: of {loaded.card.codec.name}, read by {decoder}")
@@ -219,11 +220,12 @@ def _require_named(
         raise ModelError(f"{file} has the input size {height}x{width}, not that of {model}")
 
 
-def _open_refiner(refine: str) -> Any:
+def _open_refiner(refine: str, **options: Any) -> "Refiner":
+    """Return the refiner of a model file; `options` are those of `open_refiner`."""
     from evopose.inference.refine import Refiner
     from evopose.search.network import find_model_file
 
     file = find_model_file(refine)
     if file is None:
         raise ModelError(f"{refine} is a name, without weights; --refine takes a model file")
-    return Refiner.load(file)
+    return Refiner.load(file, **options)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from evopose.evaluation.results import Score
 
 
+def unless(value: Any, default: Any) -> Any:
+    """Return what an option was given, None for its default."""
+    return None if value == default else value
+
+
 def score(
     results: Path | None,
     annotations: str | None,

@@ -107,6 +107,7 @@ def train(
     from evopose.search.session import versions
     from evopose.training.compute import resolve_compute
     from evopose.training.event_files import EventFiles, require_tensorboard
+    from evopose.training.losses import LOSSES
     from evopose.training.session import train_network
 
     if tensorboard:
@@ -148,8 +149,11 @@ def train(
     say(screen, f"device: {compute.describe()}")
     say(screen, f"recipe: {recipe}, {config.epochs} epochs of batches of {config.batch_size}")
     say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
-    if config.codec:
-        say(screen, f"codec: {config.codec}")
+    reads = config.codec or LOSSES[config.loss].codec
+    if card is not None and card.codec.name != reads:
+        say(screen, f"codec: {reads}; the file's was {card.codec.name}")
+    elif config.codec:
+        say(screen, f"codec: {reads}")
     say(
         screen,
         f"data: {splits.source}: {len(splits.train.trainable):,} persons to train, "
@@ -234,8 +238,13 @@ def _poses_of(
 def _codec_of(card: "ModelCard", config: "TrainConfig") -> str | None:
     """Return the codec that a file's weights have learned and the loss can go on with; None: the
     loss's own."""
-    goes_on = card.codec.name in ("dark", "udp") and config.loss in ("mse", "softmax")
-    return card.codec.name if goes_on else None
+    from evopose.training.losses import LOSSES
+
+    try:
+        replace(config, codec=card.codec.name)
+    except ConfigError:
+        return None
+    return None if card.codec.name == LOSSES[config.loss].codec else card.codec.name
 
 
 def _config(recipe: str, *, epochs: int | None, **options: Any) -> "TrainConfig":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.codecs import CODECS, Codec, Grid, make_codec
+from evopose.codecs import CODECS, Codec, DarkCodec, Grid, UdpCodec, make_codec
 from evopose.errors import ConfigError
 
 TENT = 0.5
@@ -86,6 +86,10 @@ def make_reader(
         told = {"activation": activation}
     if decoder in ("dark", "udp"):
         told |= {"sigma": _sigma(own)}
+        if isinstance(own, DarkCodec | UdpCodec):
+            told |= {"blur_kernel": own.blur_kernel}
+    if decoder == "soft_argmax":
+        told |= {"window": max(1, heatmap_hw[0] // 8)}
     return ReadBy(own=own, reader=make_codec(decoder, input_hw, heatmap_hw, **told))
 
 

@@ -51,6 +51,7 @@ def read_coco(path: Path, *, name: str, image_folders: Sequence[Path]) -> PoseDa
         images=images,
         instances=_instances(table, path),
         skipped={"crowd": crowds, "no keypoints": blank},
+        areas_assumed=int(((table.areas <= 0) & table.trainable).sum()),
     )
 
 

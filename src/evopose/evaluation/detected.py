@@ -23,13 +23,19 @@ from evopose.evaluation.evaluate import (
     judge,
     read_checked,
 )
+from evopose.evaluation.results import is_box, is_id, is_number
 from evopose.geometry import box_to_crop
 from evopose.inference.boxes import Boxes, boxes_xywh
 from evopose.inference.detectors import Detector
 from evopose.inference.pipeline import Pipeline, person_scores
-from evopose.inference.suppression import oks_nms
+from evopose.inference.suppression import oks_nms, soft_oks_nms
 from evopose.metrics import oks
 from evopose.structures import Instance, PoseDataset
+
+Floats = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+FIELDS = ("image_id", "category_id", "bbox", "score")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,17 +106,21 @@ def evaluate_detections(
     detections: Detections,
     *,
     source: str,
+    nms: str = "hard",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Return what the pipeline finds in these boxes, beside all persons of the split.
 
     A pose's score is its box's times the mean of its keypoints'; of poses on each other the best
-    stays (OKS-NMS). The OKS of a labelled person is that of the pose nearest to it, 0 where its
-    image has none. `source` says where the boxes come from.
+    stays (OKS-NMS), or as `nms`, a name in `SUPPRESSIONS`, says. The OKS of a labelled person is
+    that of the pose nearest to it, 0 where its image has none. `source` says where the boxes come
+    from.
 
     Raises: as `evaluate`.
     """
     check_skeleton(pipeline, dataset)
+    if not dataset.trainable:
+        raise DataError(f"{dataset.name} has no persons with labelled keypoints to evaluate on")
     records = [one for one in dataset.images if len(_boxes(detections, one.id).scores)]
 
     def pictures() -> Iterator[tuple[Image, NDArray[np.float64]]]:
@@ -123,8 +133,8 @@ def evaluate_detections(
     for record, poses in zip(records, pipeline.predict_each(pictures()), strict=True):
         boxes = _boxes(detections, record.id)
         scores = person_scores(poses, boxes.scores)
-        kept = oks_nms(poses, scores, _areas(pipeline, boxes), sigmas)
-        found += as_results([record.id] * len(kept), poses[kept], scores[kept])
+        kept, scores = SUPPRESSIONS[nms](poses, scores, _areas(pipeline, boxes), sigmas)
+        found += as_results([record.id] * len(kept), poses[kept], scores)
         done += len(poses)
         on_progress(done, detections.count)
     persons = list(dataset.trainable)
@@ -148,6 +158,23 @@ def nearest_poses(
             areas = np.full(len(here), person.area)
             nearest[i] = here[int(oks(poses[..., :2], labels, areas, sigmas).argmax())]
     return nearest
+
+
+def _hard(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats) -> tuple[Places, Floats]:
+    kept = oks_nms(poses, scores, areas, sigmas)
+    return kept, scores[kept]
+
+
+def _keep(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats) -> tuple[Places, Floats]:
+    return np.arange(len(scores)), scores
+
+
+SUPPRESSIONS: dict[str, Callable[[Floats, Floats, Floats, Floats], tuple[Places, Floats]]] = {
+    "hard": _hard,
+    "soft": soft_oks_nms,
+    "none": _keep,
+}
+"""From an image's poses, scores, areas and the sigmas to the places that stay, and their scores."""
 
 
 def _boxes(detections: Detections, image: int) -> Boxes:
@@ -178,10 +205,10 @@ def _load(path: Path) -> list[Any]:
 def _row(row: Any, place: int, path: Path) -> tuple[int, int, list[float], float]:
     """Return image, category, box and score of a result."""
     try:
-        box, score = [float(v) for v in row["bbox"]], float(row["score"])
-        if len(box) != 4 or not np.isfinite([*box, score]).all():
+        image, category, box, score = (row[field] for field in FIELDS)
+        if not (is_id(image) and is_id(category) and is_box(box) and is_number(score)):
             raise ValueError
-        return int(row["image_id"]), int(row["category_id"]), box, score
+        return image, category, box, score
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path}: result {place} is {str(row)[:200]}; expected image_id, category_id, a bbox "

@@ -242,8 +242,8 @@ def _read_slowly(path: Path, count: int) -> list[dict[str, Any]]:
         refuse(places, path, f"each result needs {', '.join(_FIELDS)}; without {field}, counted "
                "from 0")  # fmt: skip
     for field in ("image_id", "category_id"):
-        _refuse_values(content, field, _is_id, path, "a whole number of 0 or more")
-    _refuse_values(content, "score", _is_number, path, "a finite number")
+        _refuse_values(content, field, is_id, path, "a whole number of 0 or more")
+    _refuse_values(content, "score", is_number, path, "a finite number")
     lengths = (
         f"{i} ({len(one['keypoints']) if isinstance(one['keypoints'], list) else 'no list'})"
         for i, one in enumerate(content)
@@ -254,7 +254,7 @@ def _read_slowly(path: Path, count: int) -> list[dict[str, Any]]:
         f"keypoints must be {3 * count} numbers: x, y and score of each of the {count} in the "
         "annotations; other numbers of values in results, counted from 0",
     )  # fmt: skip
-    strange = (i for i, one in enumerate(content) if not all(map(_is_number, one["keypoints"])))
+    strange = (i for i, one in enumerate(content) if not all(map(is_number, one["keypoints"])))
     refuse(strange, path, "keypoints must be finite numbers; not so in results, counted from 0")
     return _with_areas(content, path)
 
@@ -265,7 +265,7 @@ def _with_areas(content: list[dict[str, Any]], path: Path) -> list[dict[str, Any
     fields = (*_FIELDS, "bbox") if content and content[0].get("bbox") else _FIELDS
     if "bbox" in fields:
         _refuse_values(
-            content, "bbox", _is_box, path,
+            content, "bbox", is_box, path,
             "4 numbers (left, top, width, height), as the first result has it; take it out of all, "
             "or give it to all",
         )  # fmt: skip
@@ -288,13 +288,16 @@ def _refuse_values(
     refuse(wrong, path, f"{field} must be {needs}; not so in results, counted from 0")
 
 
-def _is_id(value: Any) -> bool:
+def is_id(value: Any) -> bool:
+    """Return whether it is a whole number of 0 or more."""
     return type(value) is int and 0 <= value < 2**63
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether it is a finite number."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
-def _is_box(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(map(_is_number, value))
+def is_box(value: Any) -> bool:
+    """Return whether it is four finite numbers."""
+    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))

@@ -103,11 +103,12 @@ class Yolox:
         crop, zoom = letterbox(image, self.input_hw)
         found = self.run(crop.transpose(2, 0, 1)[None, ::-1].astype(np.float32))[0]
         scores = np.asarray(found[:, 4] * found[:, 5 + PERSON], np.float64)
-        likely = scores >= self.threshold
-        xyxy = self._boxes(found[:, :4].astype(np.float64))[likely] / zoom
+        xyxy = self._boxes(found[:, :4].astype(np.float64)) / zoom
         # The letterbox shrinks the image about its corner, not about its first pixel's centre.
         xyxy = (xyxy - 0.5).clip(-0.5, np.tile(np.array(image.shape[1::-1]) - 0.5, 2))
-        return _suppressed(xyxy, scores[likely], self.overlap)
+        inside = (xyxy[:, 2:] - xyxy[:, :2] >= 1).all(axis=1)  # and not in the grey
+        likely = inside & (scores >= self.threshold)
+        return _suppressed(xyxy[likely], scores[likely], self.overlap)
 
     def _boxes(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (A, 4) left, top, right, bottom in pixels of the input, from offsets in cells and

@@ -69,7 +69,8 @@ def _resized(x: Tensor, size: Any = None, scale_factor: Any = None, **_: Any) ->
     if size is not None:
         hw = (size,) * len(hw) if isinstance(size, int) else size
     elif scale_factor is not None:
-        hw = (math.floor(length * scale_factor) for length in hw)
+        factors = scale_factor if isinstance(scale_factor, tuple) else (scale_factor,) * len(hw)
+        hw = (math.floor(length * factor) for length, factor in zip(hw, factors, strict=True))
     return x.new_empty(*x.shape[:2], *hw)
 
 

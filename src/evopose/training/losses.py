@@ -99,6 +99,14 @@ def visible_keypoints(target: Tensor, visibility: Tensor) -> Tensor:
     return (visibility > 0).sum().float()
 
 
+def window(input_hw: tuple[int, int]) -> int:
+    """Return the window of the soft-argmax in heatmap pixels: an eighth of the rows, at stride 4.
+
+    The release of PoseFix takes all pixels: a network that was trained for weeks needs no window.
+    """
+    return max(1, input_hw[0] // 32)
+
+
 def _megvii(
     input_hw: tuple[int, int],
     *,
@@ -118,9 +126,7 @@ def _megvii(
 
 
 def _posefix(input_hw: tuple[int, int]) -> dict[str, Any]:
-    """Return a window of an eighth of the heatmap's rows, which the release does not have: a
-    network that was trained for weeks needs none."""
-    return {"activation": "softmax", "window": max(1, input_hw[0] // 32)}
+    return {"activation": "softmax", "window": window(input_hw)}
 
 
 LOSSES: dict[str, Loss] = {
@@ -151,10 +157,7 @@ LOSSES: dict[str, Loss] = {
         divisor=refine_losses.divisor,
         target=refine_losses.target,
         codec="soft_argmax",
-        codec_params=lambda input_hw: {
-            "activation": "softmax",
-            "window": max(1, input_hw[0] // 32),
-        },
+        codec_params=_posefix,
     ),
 }
 """Name in `TrainConfig.loss` -> loss."""

@@ -24,7 +24,7 @@ from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
-from evopose.training.losses import LOSSES
+from evopose.training.losses import LOSSES, window
 from evopose.training.validate import Encoder, TrainData
 
 PosesOf = Callable[[PoseDataset, TrainData], PoseSource]
@@ -59,6 +59,8 @@ def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) ->
         params = {"sigma": training.sigma, "activation": "none", "peak": training.peak}
     elif name == "megvii" and loss.codec != "megvii":
         params = {"peak": training.peak} | LOSSES["mspn"].codec_params(input_hw)
+    elif name == "soft_argmax" and loss.codec != "soft_argmax":
+        params = {"window": window(input_hw)}
     params = {k: v for k, v in params.items() if k not in _LATER or v != _LATER[k]}
     return CodecSpec(name=name, params=params | loss.codec_params(input_hw))
 
