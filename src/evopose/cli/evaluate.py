@@ -188,8 +188,8 @@ def evaluate(
         "areas_assumed": dataset.areas_assumed,
     } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
     facts = EvaluationFacts(
-        model=model, settings=settings(about), evaluation=found, errors=errors,
-        sigmas_assumed=dataset.skeleton.sigmas_assumed,
+        model=_label(model, refine, decoder), settings=settings(about), evaluation=found,
+        errors=errors, sigmas_assumed=dataset.skeleton.sigmas_assumed,
     )  # fmt: skip
     if rival is not None and against is not None:
         with bar(screen, f"evaluating {against}") as on_progress:
@@ -204,6 +204,11 @@ def evaluate(
     print_evaluation(screen, facts)
     if out is not None:
         say(screen, f"wrote results.json, metrics.json and report.html to {out}", exact=True)
+
+
+def _label(model: str, refine: str | None, decoder: str | None) -> str:
+    """Return what to call the first model: with what it alone has."""
+    return f"{model}{', refined' if refine else ''}{f', read by {decoder}' if decoder else ''}"
 
 
 def _assumed(assumed: bool) -> str:
