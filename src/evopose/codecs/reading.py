@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.codecs import CODECS, Codec, DarkCodec, Grid, UdpCodec, make_codec
+from evopose.codecs.soft_argmax import usual_window
 from evopose.errors import ConfigError
 
 TENT = 0.5
@@ -89,7 +90,7 @@ def make_reader(
         if isinstance(own, DarkCodec | UdpCodec):
             told |= {"blur_kernel": own.blur_kernel}
     if decoder == "soft_argmax":
-        told |= {"window": max(1, heatmap_hw[0] // 8)}
+        told |= {"window": usual_window(heatmap_hw[0])}
     return ReadBy(own=own, reader=make_codec(decoder, input_hw, heatmap_hw, **told))
 
 

@@ -11,6 +11,11 @@ from evopose.codecs.grids import Grid, first_pixels
 from evopose.errors import ConfigError
 
 
+def usual_window(rows: int) -> int:
+    """Return the window, in heatmap pixels, for heatmaps of so many rows: an eighth of them."""
+    return max(1, rows // 8)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SoftArgmaxCodec:
     """A keypoint's heatmap is a distribution over pixels, whose mean is the keypoint.

@@ -3,7 +3,6 @@
 Source: HRNet `lib/dataset/coco.py` (`_load_coco_person_detection_results`, `evaluate`).
 """
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from evopose.evaluation.evaluate import (
 )
 from evopose.evaluation.results import is_box, is_id, is_number
 from evopose.geometry import box_to_crop
-from evopose.inference.boxes import Boxes, boxes_xywh
+from evopose.inference.boxes import Boxes, boxes_xywh, load_json
 from evopose.inference.detectors import Detector
 from evopose.inference.pipeline import Pipeline, person_scores
 from evopose.inference.suppression import oks_nms, soft_oks_nms
@@ -191,12 +190,7 @@ def _areas(pipeline: Pipeline, boxes: Boxes) -> NDArray[np.float64]:
 
 def _load(path: Path) -> list[Any]:
     expected = '[{"image_id": 785, "category_id": 1, "bbox": [x, y, w, h], "score": 0.99}, ...]'
-    try:
-        rows = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; expected {expected}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}; expected {expected}") from error
+    rows = load_json(path, expected)
     if not isinstance(rows, list):
         raise DataError(f"{path} holds a JSON {type(rows).__name__}; expected {expected}")
     return rows

@@ -49,7 +49,7 @@ def read_boxes(path: Path, images: Sequence[Path]) -> dict[Path, Boxes]:
     Raises: DataError if the file cannot be read or is of no known form, if a file that it names
     fits none of the images or several, or if it knows none of the images.
     """
-    content = _load(path)
+    content = load_json(path, EXPECTED)
     try:
         rows, strict = _rows(content)
         grouped = _by_image(rows, images, strict=strict, path=path)
@@ -71,13 +71,17 @@ Row = tuple[str, list[float], float]
 """What names the image, left, top, width and height, and the box's score."""
 
 
-def _load(path: Path) -> Any:
+def load_json(path: Path, expected: str) -> Any:
+    """Return what a JSON file holds.
+
+    Raises: DataError if it cannot be read, or is no JSON, saying what was `expected`.
+    """
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; expected {EXPECTED}") from error
+        raise DataError(f"cannot read {path}: {error.strerror}; expected {expected}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON: {error}; expected {EXPECTED}") from error
+        raise DataError(f"{path} is not JSON: {error}; expected {expected}") from error
 
 
 def _rows(content: Any) -> tuple[list[Row], bool]:

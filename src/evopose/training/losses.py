@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from evopose.codecs.soft_argmax import usual_window
 from evopose.models.importers.cpn import KERNELS as CPN_KERNELS
 from evopose.training import refine_losses, stage_losses
 
@@ -100,11 +101,11 @@ def visible_keypoints(target: Tensor, visibility: Tensor) -> Tensor:
 
 
 def window(input_hw: tuple[int, int]) -> int:
-    """Return the window of the soft-argmax in heatmap pixels: an eighth of the rows, at stride 4.
+    """Return the window of the soft-argmax, in heatmap pixels, of networks of stride 4.
 
     The release of PoseFix takes all pixels: a network that was trained for weeks needs no window.
     """
-    return max(1, input_hw[0] // 32)
+    return usual_window(input_hw[0] // 4)
 
 
 def _megvii(
