@@ -10,11 +10,14 @@ Source: DARK (Zhang et al., CVPR 2020, arXiv 1910.06278), section 3.2.
 
 from collections.abc import Callable
 from math import floor
+from typing import Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.codecs import heatmaps as shared
+from evopose.codecs.grids import Grid
 from evopose.errors import ConfigError
 
 Array = NDArray[np.float64]
@@ -35,6 +38,63 @@ def checked_blur_kernel(side: int | None, sigma: float) -> int:
     if side < 1 or side % 2 == 0:
         raise ConfigError(f"expected an odd blur_kernel of at least 1 (no blur), got {side}")
     return side
+
+
+class SummitCodec(Protocol):
+    """What `read_summits` needs to know of a codec; the numbers are set at construction."""
+
+    @property
+    def grid(self) -> Grid:
+        """How heatmap pixels lie on the crop."""
+
+    @property
+    def heatmap_hw(self) -> tuple[int, int]:
+        """Height and width of the heatmaps."""
+
+    @property
+    def sigma(self) -> float | None:
+        """Of the targets, in heatmap pixels."""
+
+    @property
+    def peak(self) -> float:
+        """The heatmap's value at the keypoint."""
+
+    @property
+    def blur_kernel(self) -> int | None:
+        """Side of the kernel that blurs."""
+
+    @property
+    def activation(self) -> str:
+        """What the network's output is."""
+
+
+def read_summits(
+    codec: SummitCodec,
+    heatmaps: NDArray[np.floating],
+    step: Callable[[Array], Array],
+    *,
+    reach: int,
+) -> tuple[Array, Array]:
+    """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w); `step`
+    and `reach` as in `summits`."""
+    assert codec.sigma is not None
+    assert codec.blur_kernel is not None
+    flat, best, highest = shared.rows_of(heatmaps, codec.heatmap_hw)
+    xy = summits(
+        flat,
+        best,
+        step,
+        heatmap_hw=codec.heatmap_hw,
+        reach=reach,
+        sigma=codec.sigma,
+        blur_kernel=codec.blur_kernel,
+        logits=codec.activation == "softmax",
+    )
+    score = shared.scores(
+        flat, highest, activation=codec.activation, peak=codec.peak, sigma=codec.sigma
+    )
+    shape = heatmaps.shape[:2]
+    return codec.grid.to_crop(xy).reshape(*shape, 2), score.reshape(shape)
 
 
 def summits(

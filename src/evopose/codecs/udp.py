@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from evopose.codecs import heatmaps as shared
 from evopose.codecs.grids import Grid, corners
-from evopose.codecs.taylor import checked_blur_kernel, newton_step, summits
+from evopose.codecs.taylor import checked_blur_kernel, newton_step, read_summits
 
 REACH = 1
 """Pixels on each side of the middle one that the step reads."""
@@ -81,24 +81,7 @@ class UdpCodec:
         On the border the highest pixel stays. The score is its value divided by `peak`; of logits,
         its probability over that of a perfect Gaussian's peak, at most 1.
         """
-        assert self.sigma is not None  # set at construction
-        assert self.blur_kernel is not None
-        flat, best, highest = shared.rows_of(heatmaps, self.heatmap_hw)
-        xy = summits(
-            flat,
-            best,
-            _step,
-            heatmap_hw=self.heatmap_hw,
-            reach=REACH,
-            sigma=self.sigma,
-            blur_kernel=self.blur_kernel,
-            logits=self.activation == "softmax",
-        )
-        score = shared.scores(
-            flat, highest, activation=self.activation, peak=self.peak, sigma=self.sigma
-        )
-        shape = heatmaps.shape[:2]
-        return self.grid.to_crop(xy).reshape(*shape, 2), score.reshape(shape)
+        return read_summits(self, heatmaps, _step, reach=REACH)
 
     def _bell(self, centre: NDArray[np.float64], length: int) -> NDArray[np.float64]:
         """Return (B, K, length): the Gaussian of each centre along one axis, peak 1."""
