@@ -13,7 +13,8 @@ from evopose.api import default_run, make_config, plan_search
 from evopose.errors import ConfigError, DataError, EvoposeError, RunError, TrainingDiverged
 from evopose.evolution.accounting import overhead
 from evopose.evolution.store import Store
-from evopose.models.modelfile import load_model, read_card
+from evopose.models.card import read_card
+from evopose.models.modelfile import load_model
 from evopose.search.child import train_individual
 from evopose.training.compute import cpu_count
 from tiny_runs import INLINE_OPTIONS, OPTIONS, story

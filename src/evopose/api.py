@@ -20,8 +20,8 @@ from evopose.evolution.individual import Individual
 from evopose.evolution.proposal import timed
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
+from evopose.models.card import read_card
 from evopose.models.evopose2d_plan import blind_genes
-from evopose.models.modelfile import read_card
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_csv, write_report, write_results
 from evopose.search.config import SearchConfig

@@ -13,8 +13,9 @@ from evopose.errors import ConfigError, DataError, ModelError
 from evopose.evaluation.evaluate import evaluate, some_images
 from evopose.inference.flip import mirror_back
 from evopose.inference.pipeline import Pipeline, open_pipeline, person_scores
+from evopose.models.card import ModelCard
 from evopose.models.inputs import CodecSpec, InputSpec
-from evopose.models.modelfile import LoadedModel, ModelCard, model_card
+from evopose.models.modelfile import LoadedModel, model_card
 from evopose.models.network import PoseNetwork
 from evopose.skeleton import COCO_PERSON, Skeleton
 from evopose.training.compute import make_fabric

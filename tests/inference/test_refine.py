@@ -11,8 +11,9 @@ from evopose.data.images import FILL_RGB
 from evopose.errors import DataError, ModelError
 from evopose.inference.refine import Refiner, open_refiner
 from evopose.models import architectures, posefix
+from evopose.models.card import ModelCard
 from evopose.models.inputs import CodecSpec, InputSpec
-from evopose.models.modelfile import LoadedModel, ModelCard, save_model
+from evopose.models.modelfile import LoadedModel, save_model
 from evopose.models.posefix import PoseFix, PoseFixConfig, build_posefix, soft_argmax
 from evopose.models.resnet import RESNET_BLOCKS
 from evopose.skeleton import COCO_PERSON, Skeleton

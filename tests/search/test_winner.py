@@ -11,7 +11,7 @@ from evopose.data.layouts import open_dataset
 from evopose.drawing import contact_sheet, draw_pose
 from evopose.errors import DataError
 from evopose.evolution.store import Store
-from evopose.models.modelfile import read_card
+from evopose.models.card import read_card
 from evopose.search import winner
 from evopose.search.folder import read_config
 from evopose.search.overrides import override

@@ -190,7 +190,7 @@ def _named_file(model: str, file: Path, input_size: str | None) -> "LoadedModel"
 
 
 def _is_model_file(file: Path) -> bool:
-    from evopose.models.modelfile import read_card
+    from evopose.models.card import read_card
 
     try:
         read_card(file)

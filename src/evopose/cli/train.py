@@ -32,7 +32,7 @@ from evopose.cli.options import (
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
-    from evopose.models.modelfile import ModelCard
+    from evopose.models.card import ModelCard
     from evopose.models.network import PoseNetwork
     from evopose.training.compute import Compute
     from evopose.training.config import TrainConfig
@@ -210,7 +210,7 @@ def _again(folder: Path) -> str:
 def _recipe(model: str, recipe: str) -> str:
     """Return the recipe that `own` means for a model."""
     from evopose.models import MODELS, split_name
-    from evopose.models.modelfile import read_card
+    from evopose.models.card import read_card
     from evopose.recipes.train import OWN
     from evopose.search.network import find_model_file
 

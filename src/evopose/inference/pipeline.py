@@ -15,7 +15,8 @@ from evopose.data.images import Image, warp_crop
 from evopose.errors import DataError, ModelError
 from evopose.geometry import Array, apply_affine, box_to_crop, crop_affine, invert_affine
 from evopose.inference.flip import mirror_back
-from evopose.models.modelfile import LoadedModel, ModelCard
+from evopose.models.card import ModelCard
+from evopose.models.modelfile import LoadedModel
 from evopose.models.network import PoseNetwork
 from evopose.models.pixels import normalise
 

@@ -24,7 +24,8 @@ from evopose.geometry import (
     crop_affine,
     invert_affine,
 )
-from evopose.models.modelfile import LoadedModel, ModelCard, load_model
+from evopose.models.card import ModelCard
+from evopose.models.modelfile import LoadedModel, load_model
 from evopose.models.pixels import normalise
 from evopose.models.posefix import PoseFix
 

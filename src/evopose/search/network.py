@@ -8,9 +8,10 @@ from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models import MODELS, build_model, split_name
 from evopose.models.architectures import like
+from evopose.models.card import ModelCard
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.evopose2d_plan import require_fit
-from evopose.models.modelfile import ModelCard, load_model
+from evopose.models.modelfile import load_model
 from evopose.models.network import PoseNetwork
 from evopose.skeleton import Skeleton
 

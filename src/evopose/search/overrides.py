@@ -7,7 +7,7 @@ from typing import Any
 from evopose.errors import ConfigError
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
-from evopose.models.modelfile import read_card
+from evopose.models.card import read_card
 from evopose.search.config import SearchConfig
 from evopose.search.network import find_model_file
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from evopose.data.pose_sources import GivenPoses, PoseSource, SyntheticErrors
 from evopose.errors import ModelError
 from evopose.geometry import apply_affine, compose_affine, invert_affine
-from evopose.models.modelfile import ModelCard, load_model
+from evopose.models.card import ModelCard
+from evopose.models.modelfile import load_model
 from evopose.models.network import PoseNetwork
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute, make_fabric, place

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evopose.errors import EvoposeError, ModelError
+from evopose.models.card import ModelCard
 from evopose.models.importers.contract import Arrays, Imported, Importer, ImportOptions, some
 from evopose.models.importers.cpn import CPN_AUTHORS
 from evopose.models.importers.efficientnet import (
@@ -27,7 +28,7 @@ from evopose.models.importers.simple_baseline import (
     SIMPLE_BASELINE,
     SIMPLE_BASELINE_MMPOSE,
 )
-from evopose.models.modelfile import ModelCard, default_skeleton, model_card
+from evopose.models.modelfile import default_skeleton, model_card
 from evopose.skeleton import Skeleton
 
 __all__ = ["IMPORTERS", "ImportedModel", "import_weights", "recognise"]
