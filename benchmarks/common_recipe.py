@@ -20,11 +20,12 @@ import numpy as np
 from evopose.data.layouts import Splits, open_dataset
 from evopose.models import MODELS, build_model
 from evopose.models.complexity import complexity
+from evopose.models.devices import cpu_name
 from evopose.models.modelfile import load_model
 from evopose.models.network import PoseNetwork
 from evopose.recipes import TRAIN_RECIPES
 from evopose.search.network import load_or_build
-from evopose.training.compute import Compute, cpu_name, make_fabric, resolve_compute
+from evopose.training.compute import Compute, make_fabric, resolve_compute
 from evopose.training.session import MARGIN, cut_crops, make_encoder, train_network
 from evopose.training.validate import validate
 

@@ -13,9 +13,10 @@ import torch
 
 from evopose.models import MODELS, build_model
 from evopose.models.complexity import complexity
+from evopose.models.devices import cpu_name
 from evopose.models.published import PUBLISHED, Published
 from evopose.recipes import TRAIN_RECIPES
-from evopose.training.compute import cpu_name, make_fabric, place, prepare, resolve_compute
+from evopose.training.compute import make_fabric, place, prepare, resolve_compute
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
 

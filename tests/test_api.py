@@ -14,9 +14,9 @@ from evopose.errors import ConfigError, DataError, EvoposeError, RunError, Train
 from evopose.evolution.accounting import overhead
 from evopose.evolution.store import Store
 from evopose.models.card import read_card
+from evopose.models.devices import cpu_count
 from evopose.models.modelfile import load_model
 from evopose.search.child import train_individual
-from evopose.training.compute import cpu_count
 from tiny_runs import INLINE_OPTIONS, OPTIONS, story
 
 pytestmark = pytest.mark.usefixtures("quick")

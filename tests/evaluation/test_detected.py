@@ -19,6 +19,7 @@ from evopose.evaluation.detected import (
 from evopose.evaluation.evaluate import evaluate
 from evopose.inference.boxes import Boxes, boxes_xywh
 from evopose.inference.pipeline import Pipeline, open_pipeline
+from evopose.inference.runtimes.pytorch import TorchModel
 from evopose.models.inputs import CodecSpec
 from evopose.models.modelfile import LoadedModel, model_card
 from random_networks import random_network
@@ -36,7 +37,7 @@ def pipeline(toy) -> Pipeline:
     net = random_network(NETWORK, seed=0)
     codec = CodecSpec(params={"peak": 1e-3})  # so low that an untrained network's scores count
     card = model_card(net, skeleton=toy.val.cache.skeleton, codec=codec)
-    return open_pipeline(LoadedModel(net, card), flip_test=False)
+    return open_pipeline(TorchModel.of(LoadedModel(net, card)), flip_test=False)
 
 
 def labelled_boxes(dataset) -> dict[int, Boxes]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-import torch
 from torch import Tensor
 
 from evopose.codecs import GaussianCodec
@@ -13,6 +12,7 @@ from evopose.errors import ConfigError, DataError, ModelError
 from evopose.evaluation.evaluate import evaluate, some_images
 from evopose.inference.flip import mirror_back
 from evopose.inference.pipeline import Pipeline, open_pipeline, person_scores
+from evopose.inference.runtimes.pytorch import TorchModel
 from evopose.models.card import ModelCard
 from evopose.models.inputs import CodecSpec, InputSpec
 from evopose.models.modelfile import LoadedModel, model_card
@@ -54,14 +54,14 @@ def pipeline(net: PoseNetwork, *, spec: InputSpec | None = None, **options) -> P
         skeleton=options.pop("skeleton", SKELETON), codec=options.pop("codec", CodecSpec()),
         input=spec or InputSpec(mean=(0, 0, 0), std=(1, 1, 1), scale=1, box_padding=1.0),
     )  # fmt: skip
-    return open_pipeline(LoadedModel(net, card), **options)
+    return open_pipeline(TorchModel.of(LoadedModel(net, card)), **options)
 
 
 def trained_like(toy, **options) -> Pipeline:
     net = random_network(NETWORK, seed=0)
     codec = CodecSpec(params={"activation": "softmax"})
     card = model_card(net, skeleton=toy.val.cache.skeleton, codec=codec)
-    return open_pipeline(LoadedModel(net, card), **options)
+    return open_pipeline(TorchModel.of(LoadedModel(net, card)), **options)
 
 
 def test_it_finds_what_validation_finds_on_the_same_persons(tmp_path):
@@ -95,7 +95,7 @@ def test_what_a_codec_is_trained_on_is_what_it_sees(tmp_path, codec):
     net = random_network(NETWORK, seed=0)
     spec = codec_spec(trained, NETWORK.input_hw)
     card = model_card(net, skeleton=dataset.skeleton, codec=spec)
-    ours = evaluate(open_pipeline(LoadedModel(net, card), flip_test=False), dataset)
+    ours = evaluate(open_pipeline(TorchModel.of(LoadedModel(net, card)), flip_test=False), dataset)
     cut = cut_crops(dataset, NETWORK.input_hw, margin=1.4, align_corners=spec.align_corners)
     theirs = validate(
         random_network(NETWORK, seed=0), cut, encoder=make_encoder(net, spec, card.input),
@@ -132,13 +132,13 @@ def test_a_bgr_model_sees_bgr():
 
 
 def test_mirrored_heatmaps_by_hand():
-    heatmaps = torch.arange(12.0).reshape(1, 3, 1, 4)
-    index = torch.tensor([0, 2, 1])
+    heatmaps = np.arange(12.0).reshape(1, 3, 1, 4)
+    index = np.array([0, 2, 1])
     plain = [[[[3, 2, 1, 0]], [[11, 10, 9, 8]], [[7, 6, 5, 4]]]]
     assert mirror_back(heatmaps, index, 0).tolist() == plain
     moved = [[[[3, 3, 2, 1]], [[11, 11, 10, 9]], [[7, 7, 6, 5]]]]
     assert mirror_back(heatmaps, index, 1).tolist() == moved
-    assert heatmaps.tolist() == torch.arange(12.0).reshape(1, 3, 1, 4).tolist()
+    assert heatmaps.tolist() == np.arange(12.0).reshape(1, 3, 1, 4).tolist()
 
 
 def test_the_flip_test_is_the_mean_of_both_answers():

@@ -6,16 +6,9 @@ import pytest
 import torch
 
 from evopose.errors import ConfigError
+from evopose.models.devices import cpu_count, keep_freed_memory
 from evopose.models.layers import DepthwiseConv2d
-from evopose.training.compute import (
-    Compute,
-    cpu_count,
-    keep_freed_memory,
-    make_fabric,
-    place,
-    prepare,
-    resolve_compute,
-)
+from evopose.training.compute import Compute, make_fabric, place, prepare, resolve_compute
 from training.toys import make_net
 
 NOT_HERE = [

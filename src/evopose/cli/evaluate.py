@@ -15,6 +15,7 @@ from evopose.cli.loading import (
     detector_option,
     input_option,
     refine_option,
+    runtime_option,
     weights_option,
 )
 from evopose.cli.options import (
@@ -67,6 +68,7 @@ def evaluate(
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
     decoder: str = decoder_option(_NETWORK),
+    runtime: str = runtime_option(_NETWORK),
     no_flip_test: bool = typer.Option(
         False,
         "--no-flip-test",
@@ -114,7 +116,8 @@ def evaluate(
     if results is not None or assume_area or model is None or data is None:
         others = {
             "MODEL": model, "DATA": data, "--against": against, "--weights": weights,
-            "--input": input_size, "--refine": refine, "--decoder": decoder, "--boxes": boxes,
+            "--input": input_size, "--refine": refine, "--decoder": decoder,
+            "--runtime": runtime, "--boxes": boxes,
             "--detector": detector, "--limit": limit, "--threads": threads,
             "--split": unless(split, "val"), "--nms": unless(nms, "hard"),
             "--no-flip-test": unless(no_flip_test, False), "--device": unless(device, "auto"),
@@ -122,8 +125,6 @@ def evaluate(
         }  # fmt: skip
         score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
         return
-    import torch
-
     from evopose.cli.bars import bar
     from evopose.cli.evaluate_words import (
         against_json,
@@ -133,13 +134,13 @@ def evaluate(
         write_all,
     )
     from evopose.cli.live import DataDisplay
-    from evopose.cli.loading import load_pipeline
+    from evopose.cli.loading import load_pipeline, reference_running
     from evopose.data.coco import ASSUMED_AREA
     from evopose.data.layouts import open_dataset
     from evopose.evaluation.error_analysis import analyse_errors
     from evopose.evaluation.evaluate import some_images
+    from evopose.inference.model_files import find_model_file
     from evopose.report.evaluation_tables import EvaluationFacts
-    from evopose.search.network import find_model_file
     from evopose.training.compute import prepare, resolve_compute
 
     screen = console(as_json)
@@ -153,8 +154,8 @@ def evaluate(
         return load_pipeline(
             name, screen, flip_test=not no_flip_test, batch_size=batch_size,
             weights=weights if named else None, input_size=input_size if named else None,
-            device=torch.device(compute.device), refine=options.get("refine"),
-            decoder=options.get("decoder"),
+            running=reference_running(name, runtime, compute.device, compute.threads),
+            refine=options.get("refine"), decoder=options.get("decoder"),
         )  # fmt: skip
 
     pipeline = opening(model, against is None, refine=refine, decoder=decoder)
@@ -183,7 +184,8 @@ def evaluate(
     errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
     about = {
         "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
-        "flip_test": pipeline.flip_test, "refine": refine, "decoder": decoder,
+        "runtime": pipeline.model.runtime, "flip_test": pipeline.flip_test, "refine": refine,
+        "decoder": decoder,
         "sigmas_assumed": dataset.skeleton.sigmas_assumed,
         "areas_assumed": dataset.areas_assumed,
     } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip

@@ -1,5 +1,6 @@
 """What MODEL, `--weights` and `--refine` mean to verbs that use a model."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,15 @@ from evopose.cli.options import option, say
 from evopose.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    import torch
-
     from evopose.inference.detectors import Detector
     from evopose.inference.pipeline import Pipeline
     from evopose.inference.refine import Refiner
+    from evopose.inference.runtimes import PoseModel
     from evopose.models.modelfile import LoadedModel
 
 MODEL = typer.Argument(
-    help="A model file, a run folder (its best), RUN:ID, or, with --weights, a name "
-    "(see `evopose models`).",
+    help="A model file, an exported file, a run folder (its best), RUN:ID, default (the one in the "
+    "package), or, with --weights, a name (see `evopose models`).",
     show_default=False,
 )
 
@@ -72,6 +72,36 @@ def open_finder(
         return open_detector(detector, threshold=threshold, threads=threads, on_progress=on_bytes)
 
 
+def runtime_option(panel: str | None = None) -> Any:
+    """Return the option that chooses what runs the network."""
+    text = (
+        "What runs the network: auto, pytorch, onnxruntime or openvino (pip install openvino). A "
+        "model file is exported for the latter two once, and kept."
+    )
+    return option(text, panel, "--runtime", metavar="NAME")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """What runs a network, and where."""
+
+    runtime: str = "auto"
+    """A name in `RUNTIMES`, or `auto` for the fastest on this device."""
+    device: str = "cpu"
+    threads: int = 0
+
+
+def reference_running(model: str, runtime: str | None, device: str, threads: int) -> Running:
+    """Return what measures a model: PyTorch, unless another runtime is asked for or the file was
+    exported for one."""
+    from evopose.inference.runtimes import EXPORTED
+
+    exported = Path(model).suffix in EXPORTED
+    return Running(
+        runtime=runtime or ("auto" if exported else "pytorch"), device=device, threads=threads
+    )
+
+
 def load_pipeline(
     model: str,
     screen: Console,
@@ -80,7 +110,7 @@ def load_pipeline(
     input_size: str | None,
     refine: str | None,
     flip_test: bool,
-    device: "torch.device",
+    running: Running,
     batch_size: int,
     decoder: str | None = None,
 ) -> "Pipeline":
@@ -91,57 +121,72 @@ def load_pipeline(
     """
     from evopose.inference.pipeline import open_pipeline
 
-    loaded, origin = open_model(model, weights, input_size, screen)
-    height, width = loaded.card.input_hw
-    say(screen, f"network: {origin}, {height}x{width}")
-    if flip_test and loaded.card.skeleton.flip_pairs is None:
+    network, origin = open_model(model, weights, input_size, running, screen)
+    height, width = network.card.input_hw
+    say(screen, f"network: {origin}, {height}x{width}; run by {network.runtime}")
+    if flip_test and network.card.skeleton.flip_pairs is None:
         say(screen, "no flip test: the model's skeleton has no known left-right pairs")
         flip_test = False
     refiner = None
     if refine is not None:
-        refiner = _open_refiner(refine, device=device, batch_size=batch_size, flip_test=flip_test)
+        refiner = _open_refiner(
+            refine, device=running.device, batch_size=batch_size, flip_test=flip_test
+        )
         say(screen, f"poses are mended by {refine}")
     if decoder is not None:
-        say(screen, f"heatmaps: of {loaded.card.codec.name}, read by {decoder}")
+        say(screen, f"heatmaps: of {network.card.codec.name}, read by {decoder}")
     return open_pipeline(
-        loaded,
-        device=device,
-        batch_size=batch_size,
-        flip_test=flip_test,
-        refiner=refiner,
-        decoder=decoder,
+        network, batch_size=batch_size, flip_test=flip_test, refiner=refiner, decoder=decoder
     )
 
 
 def open_model(
-    model: str, weights: str | None, input_size: str | None, screen: Console
-) -> tuple["LoadedModel", str]:
-    """Return the loaded model, and where it comes from, in words.
+    model: str, weights: str | None, input_size: str | None, running: Running, screen: Console
+) -> tuple["PoseModel", str]:
+    """Return the network ready to run, and where it comes from, in words.
 
     Raises: ModelError if there is no such model, or if the weights are another network's;
     ConfigError for a name without weights, and for a file with them.
     """
-    from evopose.models.modelfile import load_model
+    from evopose.inference.model_files import find_model_file
     from evopose.models.public import COCO_WEIGHTS
-    from evopose.search.network import find_model_file
 
     file = find_model_file(model)
-    if file is not None:
-        if weights or input_size:
-            raise ConfigError(
-                f"{model} has weights and an input size of its own; --weights and --input are for "
-                "names"
-            )
-        return load_model(file), model
-    if weights is None:
+    origin = model
+    if file is not None and (weights or input_size):
+        raise ConfigError(
+            f"{model} has weights and an input size of its own; --weights and --input are for names"
+        )
+    if file is None and weights is None:
         raise ConfigError(
             f"{model} is a name, without weights: give --weights coco for the published ones, "
             "--weights FILE for a file of them, or train it first (evopose train)"
         )
-    if weights in COCO_WEIGHTS:
-        loaded = _public(model, input_size, weights, screen)
-        return loaded, f"{model}, published weights ({weights.replace('coco', 'COCO')})"
-    return _named_file(model, Path(weights), input_size), f"{model}, weights of {weights}"
+    if file is None and weights in COCO_WEIGHTS:
+        file = _public(model, input_size, weights, screen)
+        origin = f"{model}, published weights ({weights.replace('coco', 'COCO')})"
+    if file is not None:
+        return _run(file, running, screen), origin
+    from evopose.inference.runtimes.pytorch import TorchModel
+
+    if running.runtime not in ("auto", "pytorch"):
+        raise ConfigError(
+            f"--runtime {running.runtime} is for model files: write one first (evopose import)"
+        )
+    loaded = _named_file(model, Path(str(weights)), input_size)
+    return TorchModel.of(loaded, device=running.device), f"{model}, weights of {weights}"
+
+
+def _run(file: Path, running: Running, screen: Console) -> "PoseModel":
+    from evopose.inference.runtimes import open_pose_model
+
+    return open_pose_model(
+        file,
+        runtime=running.runtime,
+        device=running.device,
+        threads=running.threads,
+        on_export=lambda name: say(screen, f"exporting {file} for {name}: once, some seconds"),
+    )
 
 
 def _input_hw(model: str, input_size: str | None) -> tuple[str, tuple[int, int]]:
@@ -156,14 +201,13 @@ def _input_hw(model: str, input_size: str | None) -> tuple[str, tuple[int, int]]
     return base, given or named or MODELS[base].input_hw
 
 
-def _public(model: str, input_size: str | None, weights: str, screen: Console) -> "LoadedModel":
+def _public(model: str, input_size: str | None, weights: str, screen: Console) -> Path:
     from evopose.cli.bars import byte_bar
-    from evopose.models.modelfile import load_model
     from evopose.models.public import load_public
 
     base, input_hw = _input_hw(model, input_size)
     with byte_bar(screen, f"fetching weights of {base}") as on_bytes:
-        return load_model(load_public(base, input_hw, weights=weights, on_progress=on_bytes))
+        return load_public(base, input_hw, weights=weights, on_progress=on_bytes)
 
 
 def _named_file(model: str, file: Path, input_size: str | None) -> "LoadedModel":
@@ -222,8 +266,8 @@ def _require_named(
 
 def _open_refiner(refine: str, **options: Any) -> "Refiner":
     """Return the refiner of a model file; `options` are those of `open_refiner`."""
+    from evopose.inference.model_files import find_model_file
     from evopose.inference.refine import Refiner
-    from evopose.search.network import find_model_file
 
     file = find_model_file(refine)
     if file is None:

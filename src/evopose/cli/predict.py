@@ -71,10 +71,8 @@ def predict(
 
     Example: evopose predict hrnet-w32 photo.jpg --weights coco --detector yolox-nano
     """
-    import torch
-
     from evopose.cli.bars import bar
-    from evopose.cli.loading import load_pipeline, open_finder
+    from evopose.cli.loading import Running, load_pipeline, open_finder
     from evopose.evolution.database import errors_of
     from evopose.training.compute import prepare, resolve_compute
 
@@ -92,7 +90,7 @@ def predict(
         input_size=input_size,
         refine=refine,
         flip_test=not no_flip_test,
-        device=torch.device(compute.device),
+        running=Running(runtime="pytorch", device=compute.device, threads=compute.threads),
         batch_size=32,
         decoder=decoder,
     )

@@ -209,10 +209,10 @@ def _again(folder: Path) -> str:
 
 def _recipe(model: str, recipe: str) -> str:
     """Return the recipe that `own` means for a model."""
+    from evopose.inference.model_files import find_model_file
     from evopose.models import MODELS, split_name
     from evopose.models.card import read_card
     from evopose.recipes.train import OWN
-    from evopose.search.network import find_model_file
 
     if recipe != OWN:
         return recipe
@@ -225,7 +225,7 @@ def _poses_of(
     net: "PoseNetwork", model: str | None, compute: "Compute", seed: int
 ) -> "PosesOf | None":
     """Return where a refiner's poses come from; None for a network that finds them."""
-    from evopose.search.network import require_model_file
+    from evopose.inference.model_files import require_model_file
     from evopose.training.poses import errors_of, synthetic_errors
 
     if not net.refines:

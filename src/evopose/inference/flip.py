@@ -1,9 +1,12 @@
 """The flip test: the answer to the mirrored crop, mirrored back and averaged with the first."""
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 
-def mirror_back(heatmaps: Tensor, flip_index: Tensor, shift: int) -> Tensor:
+def mirror_back(
+    heatmaps: NDArray[np.float32], flip_index: NDArray[np.integer], shift: int
+) -> NDArray[np.float32]:
     """Return heatmaps (N, K, h, w) of mirrored crops as those of the crops.
 
     `flip_index` (K,) swaps left and right keypoints. Moved to the right by `shift` pixels, the
@@ -15,9 +18,9 @@ def mirror_back(heatmaps: Tensor, flip_index: Tensor, shift: int) -> Tensor:
 
     Source: HRNet `lib/core/function.py`, `validate`, `SHIFT_HEATMAP`.
     """
-    back = heatmaps.flip(3)[:, flip_index]
+    back = heatmaps[:, flip_index, :, ::-1]
     if shift:
-        moved = back.clone()
+        moved = back.copy()
         moved[..., shift:] = back[..., :-shift]
         return moved
     return back

@@ -5,20 +5,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from evopose.codecs import Codec
 from evopose.codecs.reading import make_reader
 from evopose.data.images import Image, warp_crop
-from evopose.errors import DataError, ModelError
+from evopose.errors import DataError
 from evopose.geometry import Array, apply_affine, box_to_crop, crop_affine, invert_affine
 from evopose.inference.flip import mirror_back
+from evopose.inference.runtimes import Crops, Heatmaps, PoseModel
 from evopose.models.card import ModelCard
-from evopose.models.modelfile import LoadedModel
-from evopose.models.network import PoseNetwork
-from evopose.models.pixels import normalise
 
 Keypoints = NDArray[np.float64]
 
@@ -37,15 +33,18 @@ class PoseRefiner(Protocol):
 class Pipeline:
     """A network ready to find the keypoints of boxed persons; `open_pipeline` makes one."""
 
-    net: PoseNetwork
-    card: ModelCard
+    model: PoseModel
     codec: Codec
-    device: torch.device
     batch_size: int = 32
     """Crops that the network sees at once, from as many images as it takes."""
     flip_test: bool = True
     """Whether it also sees each crop mirrored: twice the time, a little more accuracy."""
     refiner: PoseRefiner | None = None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the network's file says of it."""
+        return self.model.card
 
     def predict(self, image: Image, boxes_xyxy: Array) -> Keypoints:
         """Return keypoints (P, K, 3: x, y in pixels of the image, score) of boxes (P, 4).
@@ -96,16 +95,15 @@ class Pipeline:
                 pose[:, :2] = apply_affine(invert_affine(affine), pose[:, :2])
             yield self.refiner.refine_image(one.image, poses) if self.refiner else poses
 
-    @torch.inference_mode()
-    def heatmaps(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps (N, K, h, w) of crops (N, H, W, 3), the flip test's mean if set."""
-        images = normalise(crops, self.device, self.card.input)
-        answer: Tensor = self.net(images).float()
+        answer = self.model.heatmaps(crops)
         if self.flip_test:
-            index = torch.from_numpy(self.card.skeleton.flip_index).to(self.device)
-            mirrored = self.net(images.flip(3)).float()
-            answer = (answer + mirror_back(mirrored, index, self.codec.flip_shift)) / 2
-        return answer.cpu().numpy()
+            mirrored = self.model.heatmaps(np.ascontiguousarray(crops[:, :, ::-1]))
+            index = self.card.skeleton.flip_index
+            answer += mirror_back(mirrored, index, self.codec.flip_shift)
+            answer /= 2
+        return answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,46 +116,32 @@ class _Cut:
 
 
 def open_pipeline(
-    model: LoadedModel,
+    model: PoseModel,
     *,
-    device: torch.device | str = "cpu",
     batch_size: int = 32,
     flip_test: bool = True,
     refiner: PoseRefiner | None = None,
     decoder: str | None = None,
 ) -> Pipeline:
-    """Return the pipeline of a loaded model, its network moved to the device.
+    """Return the pipeline of a network that is ready to run (see `evopose.inference.runtimes`).
 
     `decoder` names the codec by whose decoding keypoints are found, None: the model's own.
 
-    Raises: ModelError for a network that refines poses; DataError for a flip test of a skeleton
-    whose left-right pairs are unknown; ConfigError for a decoder that cannot read its heatmaps.
+    Raises: DataError for a flip test of a skeleton whose left-right pairs are unknown; ConfigError
+    for a decoder that cannot read its heatmaps.
     """
-    net, card = model
-    if net.refines:
-        raise ModelError(
-            "this network mends poses that another has found; give it as the refiner (--refine) "
-            "beside a network that finds poses"
-        )
+    card = model.card
     if flip_test:
         _ = card.skeleton.flip_index  # says what is missing, before anything is computed
-    place = torch.device(device)
-    net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec = make_reader(
         decoder or card.codec.name,
         card.codec.name,
         input_hw=card.input_hw,
-        heatmap_hw=net.heatmap_hw,
+        heatmap_hw=model.heatmap_hw,
         **card.codec.params,
     )
     return Pipeline(
-        net=net.eval(),
-        card=card,
-        codec=codec,
-        device=place,
-        batch_size=batch_size,
-        flip_test=flip_test,
-        refiner=refiner,
+        model=model, codec=codec, batch_size=batch_size, flip_test=flip_test, refiner=refiner
     )
 
 

@@ -1,12 +1,9 @@
 """The network that a MODEL argument means, for a skeleton: loaded, or built anew."""
 
-from pathlib import Path
-
 from evopose.errors import ConfigError, ModelError
-from evopose.evolution.blobs import BlobStore
-from evopose.evolution.store import Store
 from evopose.genotype import Genotype
-from evopose.models import MODELS, build_model, split_name
+from evopose.inference.model_files import find_model_file
+from evopose.models import build_model
 from evopose.models.architectures import like
 from evopose.models.card import ModelCard
 from evopose.models.evopose2d import EvoPose2D
@@ -57,54 +54,3 @@ def load_or_build(
     if fresh:
         return like(net, seed=seed), None, f"{model}, random weights"
     return net, card, f"{model}, with its weights"
-
-
-def find_model_file(model: str) -> Path | None:
-    """Return the file that `model` names, None for a name to build.
-
-    Raises: ModelError if it is no file, run folder, `RUN:ID` or name.
-    """
-    path = Path(model)
-    if path.is_file():
-        return path
-    if path.is_dir():
-        trained = path / "model.safetensors"
-        return trained if trained.is_file() else run_file(path, None)
-    folder, colon, individual = model.rpartition(":")
-    if colon and Path(folder).is_dir():
-        return run_file(Path(folder), individual)
-    try:
-        split_name(model)
-    except ModelError as error:
-        raise ModelError(
-            f"{model!r} is no file, no run folder, no RUN:ID and no network's name; the names are "
-            f"{', '.join(MODELS)}"
-        ) from error
-    return None
-
-
-def require_model_file(model: str) -> Path:
-    """Return the file that `model` names. Raises: ModelError if it is a name, without weights."""
-    file = find_model_file(model)
-    if file is None:
-        raise ModelError(
-            f"{model} is a network without weights; give a model file, a run folder or RUN:ID"
-        )
-    return file
-
-
-def run_file(run: Path, individual: str | None) -> Path:
-    """Return the file with the weights of an individual of a run; of its best for None."""
-    with Store.read(run) as store:
-        if individual is not None:
-            one = store.individual(individual)
-        elif winner := store.winner():
-            one = winner
-        else:
-            raise ModelError(f"no individual of {run} is trained yet; see evopose status {run}")
-    if one.blob is None:
-        raise ModelError(
-            f"the weights of individual {one.id} are not kept (it is {one.status}); kept are those "
-            "of parents, the Pareto set and the best"
-        )
-    return BlobStore(run / "blobs").path(one.blob)

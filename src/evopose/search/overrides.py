@@ -7,9 +7,9 @@ from typing import Any
 from evopose.errors import ConfigError
 from evopose.evolution.fitness import Fitness
 from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
+from evopose.inference.model_files import find_model_file
 from evopose.models.card import read_card
 from evopose.search.config import SearchConfig
-from evopose.search.network import find_model_file
 
 _EVOLUTION = (
     "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",

@@ -24,13 +24,14 @@ from evopose.evolution.proposal import Measure, Stopwatch
 from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
+from evopose.models.devices import cpu_count
 from evopose.models.evopose2d_plan import plan_complexity
 from evopose.search.config import SearchConfig
 from evopose.search.latency import make_stopwatch
 from evopose.search.logs import search_log
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
-from evopose.training.compute import Compute, cpu_count
+from evopose.training.compute import Compute
 from evopose.training.session import codec_spec, cut_crops
 from evopose.training.validate import TrainData
 from evopose.version import VERSION

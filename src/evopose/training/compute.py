@@ -1,19 +1,16 @@
 """Where to compute: device, threads, precision, and an allocator that keeps its memory."""
 
-import ctypes
 import logging
-import platform
-import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import loky
 import torch
 from torch import nn
 
 from evopose.errors import ConfigError
+from evopose.models.devices import cpu_count, cpu_name, keep_freed_memory, resolve_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,22 +43,8 @@ def resolve_compute(
     """
     if threads is not None and not 1 <= threads <= cpu_count():
         raise ConfigError(f"threads must be 1 to {cpu_count()}, the CPUs here; got {threads}")
-    if device == "auto":
-        mps = torch.backends.mps.is_available()
-        device = "cuda:0" if torch.cuda.is_available() else "mps" if mps else "cpu"
-    kind, _, index = device.partition(":")
-    here = {
-        "cpu": 1,
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-    }
-    if kind not in here or not (index or "0").isdigit() or int(index or 0) >= here[kind]:
-        found = ", ".join(f"{count} {name}" for name, count in here.items() if count)
-        raise ConfigError(
-            f"device {device!r} is not on this machine (found: {found}); give cpu, cuda, cuda:N, "
-            "mps or auto"
-        )
-    device = f"cuda:{index or 0}" if kind == "cuda" else kind
+    device = resolve_device(device)
+    kind = device.partition(":")[0]
     if precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"precision must be auto, fp32 or bf16, got {precision!r}")
     if precision == "auto":
@@ -95,42 +78,6 @@ def make_fabric(compute: Compute) -> Any:
 def place(net: nn.Module, device: torch.device) -> None:
     """Move `net` to the device, its weights channels-last."""
     net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def keep_freed_memory() -> bool:
-    """Make glibc keep what is freed instead of giving it back; return whether it could be told.
-
-    Training frees and asks for the same large blocks at each step. glibc would unmap and map them
-    again, and the kernel clear every page. One heap that never
-    shrinks and no mappings avoid it.
-    """
-    if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
-        return False
-    mallopt = ctypes.CDLL(None).mallopt
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    return all(
-        mallopt(option, value) == 1
-        for option, value in (
-            (mmap_max, 0),
-            (trim_threshold, 2**31 - 1),
-            (top_pad, 64 * 2**20),
-        )
-    )
-
-
-def cpu_count() -> int:
-    """Return the CPUs that this process may use: affinity and a container's quota count."""
-    return int(loky.cpu_count())
-
-
-def cpu_name() -> str:
-    """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def computes_bf16(kind: str) -> bool:

@@ -1,0 +1,89 @@
+"""An exported network run by OpenVINO, on the CPU."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evopose.errors import ModelError
+from evopose.inference.runtimes import Crops, Heatmaps
+from evopose.inference.runtimes.metadata import ExportedCard, require_crops
+from evopose.models.card import ModelCard
+
+KEYS = ("evopose", "evopose_export")
+HINTS = {"bfloat16": "bf16", "float16": "f16"}
+"""What OpenVINO calls the precision in which it is to compute; otherwise float32."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenVinoModel:
+    """A `PoseModel` of OpenVINO; `OpenVinoModel.load` makes one."""
+
+    compiled: Any
+    about: ExportedCard
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int = 0) -> "OpenVinoModel":
+        """Return the network of an OpenVINO (.xml) or ONNX file; `threads` 0: all.
+
+        Raises: ModelError for a file that cannot be run, or that `evopose export` did not write.
+        """
+        import openvino
+
+        file = Path(path)
+        if not file.is_file():
+            raise ModelError(f"there is no exported file {file}")
+        core = openvino.Core()
+        try:
+            model = core.read_model(file)
+            about = ExportedCard.read(_metadata(model), source=str(file))
+            settings: dict[str, Any] = {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": HINTS.get(about.precision, "f32"),
+            }
+            if threads:
+                settings["INFERENCE_NUM_THREADS"] = threads
+            return cls(compiled=core.compile_model(model, "CPU", settings), about=about)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise ModelError(f"{file} is no network that OpenVINO can run: {reason}") from error
+
+    @property
+    def card(self) -> ModelCard:
+        """What the file says of the network."""
+        return self.about.card
+
+    @property
+    def heatmap_hw(self) -> tuple[int, int]:
+        """Height and width of its heatmaps."""
+        height, width = (int(d.get_length()) for d in list(self._output.partial_shape)[2:])
+        return height, width
+
+    @property
+    def runtime(self) -> str:
+        """What runs it, in words."""
+        import openvino
+
+        version = openvino.__version__.partition("-")[0]
+        return f"openvino {version}, {self.about.precision}, cpu"
+
+    @property
+    def _output(self) -> Any:
+        return self.compiled.output("heatmaps")
+
+    def heatmaps(self, crops: Crops) -> Heatmaps:
+        """Return the heatmaps of crops."""
+        require_crops(crops, self.card)
+        answer = self.compiled({"images": self.about.to_input(crops)})
+        return np.asarray(answer[self._output], np.float32)
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    """Return our keys of a model's `rt_info`; what an ONNX file said stands one level deeper."""
+    found = {}
+    for key in KEYS:
+        for place in ([key], ["framework", key]):
+            if model.has_rt_info(place):
+                found[key] = str(model.get_rt_info(place).value)
+    return found

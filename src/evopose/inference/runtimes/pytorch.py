@@ -1,0 +1,57 @@
+"""A network run by PyTorch."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from evopose.errors import ModelError
+from evopose.inference.runtimes import Crops, Heatmaps
+from evopose.inference.runtimes.metadata import require_crops
+from evopose.models.card import ModelCard
+from evopose.models.modelfile import LoadedModel
+from evopose.models.network import PoseNetwork
+from evopose.models.pixels import normalise
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchModel:
+    """A `PoseModel` of PyTorch; `TorchModel.of` makes one."""
+
+    net: PoseNetwork
+    card: ModelCard
+    device: torch.device
+
+    @classmethod
+    def of(cls, model: LoadedModel, *, device: torch.device | str = "cpu") -> "TorchModel":
+        """Return a loaded model, its network moved to the device.
+
+        Raises: ModelError for a network that refines poses.
+        """
+        net, card = model
+        if net.refines:
+            raise ModelError(
+                "this network mends poses that another has found; give it as the refiner "
+                "(--refine) beside a network that finds poses"
+            )
+        place = torch.device(device)
+        net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return cls(net=net.eval(), card=card, device=place)
+
+    @property
+    def heatmap_hw(self) -> tuple[int, int]:
+        """Height and width of its heatmaps."""
+        return self.net.heatmap_hw
+
+    @property
+    def runtime(self) -> str:
+        """What runs it, in words."""
+        return f"pytorch {torch.__version__}, float32, {self.device}"
+
+    @torch.inference_mode()
+    def heatmaps(self, crops: Crops) -> Heatmaps:
+        """Return the heatmaps of crops."""
+        require_crops(crops, self.card)
+        answer: Tensor = self.net(normalise(crops, self.device, self.card.input))
+        found: Heatmaps = answer.float().cpu().numpy()
+        return found
