@@ -366,7 +366,6 @@ def test_a_read_only_run(refused, run, dots, monkeypatch):
         ("genotype-missing", ["evopose2d"]),
         ("genotype-of-a-run", ["RUN", "--genotype", "[[3,1,1,1]]"]),
         ("genotype-malformed", ["evopose2d", "--genotype", "[[3,1,1],"]),
-        ("size-of-a-run", ["RUN", "--input", "64x64"]),
         ("train-input-not-divided", ["narrow", "--input", "40x32"]),
         ("train-unknown-recipe", ["narrow", "--recipe", "demo"]),
         ("train-unknown-loss", ["narrow", "--loss", "l1"]),

@@ -61,7 +61,9 @@ def train(
         False, "--fresh", help="Start from random weights.", rich_help_panel=_NETWORK
     ),
     genotype: str = option("Genes of evopose2d, in JSON.", _NETWORK),
-    input_size: str = option("Input size, for a name.", _NETWORK, "--input", metavar="HxW"),
+    input_size: str = option(
+        "Input size; the weights of a file go on at it.", _NETWORK, "--input", metavar="HxW"
+    ),
     epochs: int = option("Epochs; warm-up and steps of the rate in proportion.", _TRAINING),
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),

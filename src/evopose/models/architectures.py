@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from evopose.errors import ModelError
+from evopose.errors import ConfigError, ModelError
 from evopose.genotype import Genotype
 
 if TYPE_CHECKING:
@@ -130,3 +130,23 @@ def like(net: "PoseNetwork", *, seed: int = 0, **changes: Any) -> "PoseNetwork":
     entry = ARCHITECTURES[name]
     built: PoseNetwork = entry.named(entry.build)(replace(net.config, **changes), seed=seed)
     return built
+
+
+def at_size(net: "PoseNetwork", input_hw: tuple[int, int]) -> "PoseNetwork":
+    """Return a network with the weights of `net` for another input size.
+
+    Raises: ConfigError where the size changes the network's layers, as compound scaling does.
+    """
+    other = like(net, input_hw=tuple(input_hw))
+    was, now = (f"{hw[0]}x{hw[1]}" for hw in (net.config.input_hw, input_hw))
+    if other.config.input_hw != tuple(input_hw):
+        raise ConfigError(f"the network's genotype has its input size as a gene, {was}")
+    weights, wanted = net.state_dict(), other.state_dict()
+    shapes = [{name: one.shape for name, one in state.items()} for state in (weights, wanted)]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"at {now} this network has other layers than at {was}, to which it was scaled: its "
+            "weights do not fit; keep its size, or train anew (--fresh, or a name)"
+        )
+    other.load_state_dict(weights)
+    return other

@@ -4,7 +4,7 @@ from evopose.errors import ConfigError, ModelError
 from evopose.genotype import Genotype
 from evopose.inference.model_files import find_model_file
 from evopose.models import build_model
-from evopose.models.architectures import like
+from evopose.models.architectures import at_size, like
 from evopose.models.card import ModelCard
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.evopose2d_plan import require_fit
@@ -24,12 +24,12 @@ def load_or_build(
 ) -> tuple[PoseNetwork, ModelCard | None, str]:
     """Return the network, the card of the file with its weights, and where it comes from, in words.
 
-    `model` is a model file, the folder of a run (its best) or of a training, `RUN:ID`, or a name;
-    the size and the genotype may be given for a name only. `fresh` draws the weights of a file
-    anew.
+    `model` is a model file, the folder of a run (its best) or of a training, `RUN:ID`, or a name.
+    The weights of a file go on at another `input_hw`, if one is given and they fit there; `fresh`
+    draws them anew. A genotype may be given for a name only.
 
     Raises: ModelError if `model` is none of these, or its keypoints are not the skeleton's;
-    ConfigError for an input size that the strides do not divide.
+    ConfigError for an input size that the strides do not divide, or the weights do not fit.
     """
     file = find_model_file(model)
     if file is None:
@@ -43,14 +43,20 @@ def load_or_build(
         if isinstance(built, EvoPose2D):
             require_fit(built.config)
         return built, None, f"{model}, random weights"
-    if genotype or input_hw:
-        raise ConfigError(f"{model} has its own genotype and input size; give them for names only")
+    if genotype:
+        raise ConfigError(f"{model} has its own genotype; give one for a name only")
     net, card = load_model(file)
     if card.skeleton.keypoints != skeleton.keypoints:
         raise ModelError(
             f"{model} knows the keypoints {', '.join(card.skeleton.keypoints)}; the data has "
             f"{', '.join(skeleton.keypoints)}"
         )
+    size = input_hw or card.input_hw
     if fresh:
-        return like(net, seed=seed), None, f"{model}, random weights"
+        net = like(net, seed=seed, input_hw=size)
+        return net, None, f"{model}, random weights"
+    if size != card.input_hw:
+        net = at_size(net, size)
+    if isinstance(net, EvoPose2D):
+        require_fit(net.config)
     return net, card, f"{model}, with its weights"
