@@ -64,6 +64,17 @@ def train(
     input_size: str = option(
         "Input size; the weights of a file go on at it.", _NETWORK, "--input", metavar="HxW"
     ),
+    scaling_reference: str = option(
+        "For an EvoPose2D by name: input side at which its depth and width are those of the "
+        "genotype, or none for any; default 224.",
+        _NETWORK,
+    ),
+    parent: str = option(
+        "For an EvoPose2D by name: a model whose weights it inherits, as a child in a search.",
+        _NETWORK,
+        "--parent",
+        metavar="MODEL",
+    ),
     epochs: int = option("Epochs; warm-up and steps of the rate in proportion.", _TRAINING),
     batch_size: int = option("Persons a step.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
@@ -145,6 +156,8 @@ def train(
         input_hw=parse_size(input_size) if input_size else None,
         fresh=fresh,
         seed=seed,
+        scaling=scaling_reference,
+        parent=parent,
     )
     if card is not None:  # what the weights have learned to see
         config = replace(config, input=card.input, codec=config.codec or _codec_of(card, config))
@@ -178,7 +191,8 @@ def train(
             config,
             folder,
             compute=compute,
-            provenance={"model": model, "recipe": recipe, "versions": versions()},
+            provenance={"model": model, "recipe": recipe, "versions": versions()}
+            | ({"parent": parent} if parent else {}),
             resume=resume,
             poses_of=_poses_of(net, refined, compute, seed),
             on_data=on_data,

@@ -10,6 +10,7 @@ from evopose.genotype import GENOTYPES, SPACES, Genotype, SearchSpace
 from evopose.inference.model_files import find_model_file
 from evopose.models.card import read_card
 from evopose.search.config import SearchConfig
+from evopose.search.network import parse_reference
 
 _EVOLUTION = (
     "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",
@@ -59,7 +60,7 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
     if "ancestor_weights" in given:
         take["ancestor_weights"] = _weights(given.pop("ancestor_weights"))
     if "scaling_reference" in given:
-        reference = _reference(given.pop("scaling_reference"))
+        reference = parse_reference(given.pop("scaling_reference"))
         network = take.get("network", config.network)
         take["network"] = replace(network, scaling_reference=reference)
     objective = _objective(given.pop("objective")) if "objective" in given else {}
@@ -163,15 +164,4 @@ def _space(value: str | Path | SearchSpace) -> SearchSpace:
         raise ConfigError(
             f"space {str(value)!r} is neither one of {', '.join(SPACES)} nor a file that can "
             f"be read: {error}"
-        ) from error
-
-
-def _reference(value: Any) -> float | None:
-    if value == "none":
-        return None
-    try:
-        return float(value)
-    except ValueError as error:
-        raise ConfigError(
-            f"scaling_reference is a side in pixels, or none; got {value!r}"
         ) from error
