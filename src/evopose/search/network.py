@@ -1,5 +1,7 @@
 """The network that a MODEL argument means, for a skeleton: loaded, or built anew."""
 
+from typing import Any
+
 from evopose.errors import ConfigError, ModelError
 from evopose.genotype import Genotype
 from evopose.inference.model_files import find_model_file, require_model_file
@@ -37,7 +39,9 @@ def load_or_build(
     """
     file = find_model_file(model)
     if file is None:
-        options = {} if scaling is None else {"scaling_reference": parse_reference(scaling)}
+        options: dict[str, Any] = {}
+        if scaling is not None:
+            options["scaling_reference"] = parse_reference(scaling)
         built = build_model(
             model,
             input_hw=input_hw,
