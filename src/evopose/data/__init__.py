@@ -8,6 +8,7 @@ from evopose.data.home import Progress
 from evopose.data.images import FILL_RGB, read_image, warp_crop
 from evopose.data.layouts import DATASETS, Splits, open_dataset
 from evopose.data.loader import Batch, batches
+from evopose.data.photos import read_photo
 from evopose.data.splits import dataset_digest, fitness_split, split_by_image
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "open_dataset",
     "read_coco",
     "read_image",
+    "read_photo",
     "split_by_image",
     "warp_crop",
 ]
