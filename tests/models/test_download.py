@@ -89,6 +89,7 @@ def server() -> Iterator[Server]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("EVOPOSE_OFFLINE", raising=False)
+    monkeypatch.delenv("EVOPOSE_WEIGHTS", raising=False)
     return tmp_path / "home"
 
 
@@ -256,3 +257,52 @@ def test_a_digest_is_hexadecimal() -> None:
 )
 def test_digests_in_names(name: str, digest: str | None) -> None:
     assert digest_in_name(name) == digest
+
+
+def test_a_folder_of_weights_is_used_before_all(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "weights here"
+    folder.mkdir()
+    (folder / NAME).write_bytes(CONTENT)
+    monkeypatch.setenv("EVOPOSE_WEIGHTS", str(folder))
+    monkeypatch.setenv("EVOPOSE_OFFLINE", "1")
+    assert fetch(server.url) == folder / NAME
+    assert fetch(server.url.replace(NAME, f"x/{NAME}"), sha256_prefix=DIGEST) == folder / NAME
+    with pytest.raises(ModelError, match=r"other.pth is not on this machine: .*EVOPOSE_WEIGHTS"):
+        fetch(server.url.replace(NAME, "other.pth"))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        (NAME, CONTENT[:-1], f"its SHA-256 must begin with {DIGEST[:8]}, it is"),
+        ("model.pth", CONTENT, "no SHA-256 is known by which to tell it"),
+    ],
+)
+def test_another_file_in_the_folder_of_weights_is_said_and_not_used(
+    server: Server,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    content: bytes,
+    reason: str,
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    monkeypatch.setenv("EVOPOSE_WEIGHTS", str(tmp_path))
+    assert home in fetch(server.url.replace(NAME, name)).parents
+    assert f"{file} is not used: {reason}" in caplog.text
+    assert file.read_bytes() == content
+    assert len(server.asked) == 1
+
+
+def test_a_folder_of_weights_that_is_none_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVOPOSE_WEIGHTS", "/nowhere")
+    with pytest.raises(ModelError, match="EVOPOSE_WEIGHTS names /nowhere, which is no folder"):
+        fetch(server.url)

@@ -40,6 +40,16 @@ def whole_image(height: int, width: int) -> Boxes:
     return Boxes(xyxy=np.array([[-0.5, -0.5, width - 0.5, height - 0.5]]), scores=np.ones(1))
 
 
+def clipped_boxes(
+    xyxy: NDArray[np.float64], scores: NDArray[np.float64], size_hw: tuple[int, ...]
+) -> Boxes:
+    """Return the boxes cut at the borders of an image, without those of less than a pixel there."""
+    height, width = size_hw
+    cut = xyxy.clip(-0.5, (width - 0.5, height - 0.5, width - 0.5, height - 0.5))
+    inside = (cut[:, 2:] - cut[:, :2] >= 1).all(axis=1)
+    return Boxes(xyxy=cut[inside], scores=scores[inside])
+
+
 def read_boxes(path: Path, images: Sequence[Path]) -> dict[Path, Boxes]:
     """Return the boxes that a JSON file holds for these images; none for one it does not name.
 

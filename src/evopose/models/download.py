@@ -8,6 +8,8 @@ import errno
 import hashlib
 import http.client
 import json
+import logging
+import os
 import re
 import urllib.error
 import urllib.parse
@@ -19,6 +21,8 @@ from typing import Any
 from evopose.errors import DownloadFailed, ModelError
 from evopose.home import cache_home, is_offline, locked
 from evopose.version import VERSION
+
+log = logging.getLogger(__name__)
 
 OnBytes = Callable[[int, int | None], None]
 """Called with how many bytes are here, and how many there are where the server says."""
@@ -54,8 +58,12 @@ def fetch(
     SHA-256 must begin with `sha256_prefix`, or with what the name holds (`name-36af842e.pth`,
     `name-04af38ce_20220923.pth`). Processes that want the same file wait for each other.
 
-    Raises: ModelError for an address that is none, another digest, or what is missing offline;
-    DownloadFailed for a server that cannot be reached or answers otherwise.
+    A file of that name in the folder `EVOPOSE_WEIGHTS` is used before all, if its digest is known
+    and right; if not, that is said in the log and the file is left alone.
+
+    Raises: ModelError for an address that is none, another digest, what is missing offline, or an
+    `EVOPOSE_WEIGHTS` that is no folder; DownloadFailed for a server that cannot be reached or
+    answers otherwise.
     """
     parts = urllib.parse.urlsplit(url)
     name = Path(urllib.parse.unquote(parts.path)).name
@@ -69,13 +77,15 @@ def fetch(
         return _checked(file, prefix, str(file), "It is damaged, or another file")
     if parts.scheme not in ("http", "https") or not parts.netloc or not name:
         raise ModelError(f"{url!r} is no address of a file: expected http://, https:// or file://")
+    if (given := _in_weights_folder(name, prefix)) is not None:
+        return given
     target = _place(cache or cache_home() / "weights", name, url)
     if target.is_file():
         return _checked(target, prefix, str(target), f"Remove it, to fetch {url} again")
     if is_offline() if offline is None else offline:
         raise ModelError(
             f"EVOPOSE_OFFLINE is set and {name} is not on this machine: fetch {url} on one that is "
-            f"online, and place it at {target}"
+            f"online, and place it at {target}, or in a folder that EVOPOSE_WEIGHTS names"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +119,27 @@ def _place(cache: Path, name: str, url: str) -> Path:
     if digest_in_name(name):
         return cache / name
     return cache / hashlib.sha256(url.encode()).hexdigest()[:8] / name
+
+
+def _in_weights_folder(name: str, prefix: str) -> Path | None:
+    """Return the file of that name in the folder `EVOPOSE_WEIGHTS`, None where there is no right
+    one."""
+    named = os.environ.get("EVOPOSE_WEIGHTS")
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise ModelError(f"EVOPOSE_WEIGHTS names {named}, which is no folder; mend or unset it")
+    file = folder / name
+    if not file.is_file():
+        return None
+    if not prefix:
+        log.warning("%s is not used: no SHA-256 is known by which to tell it", file)
+        return None
+    if not (found := sha256_of(file)).startswith(prefix):
+        log.warning("%s is not used: its SHA-256 must begin with %s, it is %s", file, prefix, found)
+        return None
+    return file
 
 
 def _checked(file: Path, prefix: str, url: str, mend: str) -> Path:
