@@ -35,7 +35,7 @@ side: the median of the four sides is 0.06 to 0.09 on drawn people and 0.09 to 0
 SPREAD = 2.0
 """OKS sigmas are multiplied by this: people move between frames as labels do not."""
 
-BASELINE = 3
+BASELINE = 5
 """Velocity is measured over so many observations."""
 
 COMMON = 3
