@@ -60,7 +60,9 @@ def walk(
     phase = np.sin(2 * np.pi * 0.9 * time + rng.uniform(0, 6, (persons, 1)))
     shape = np.broadcast_to(UPRIGHT, (frames, persons, 17, 2)).copy()
     shape[..., 0] += phase.T[..., None] * SWING
-    return shape * stature[None, :, :, None] + np.stack([x, y], axis=-1).transpose(1, 0, 2)[:, :, None]
+    return (
+        shape * stature[None, :, :, None] + np.stack([x, y], axis=-1).transpose(1, 0, 2)[:, :, None]
+    )
 
 
 def boxes_of(xy: NDArray[np.float64], room: float = 0.1) -> NDArray[np.float64]:

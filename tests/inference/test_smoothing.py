@@ -197,11 +197,12 @@ def test_nobodys_poses_come_back_as_they_are() -> None:
     one_euro = OneEuro()
     poses, ids = np.concatenate([pose_at(0), pose_at(5), pose_at(9)]), np.array([-1, 4, -1])
     one_euro.smooth(poses, ids, 0.0)
-    moved = poses + (30, 0, 0)
+    step = np.array([30, 0, 0])
+    moved = poses + step
     found = one_euro.smooth(moved, ids, 0.1)
     assert (found[[0, 2]] == moved[[0, 2]]).all()
     assert found[1, 0, 0] < moved[1, 0, 0] - 1
-    assert (moved == poses + (30, 0, 0)).all()
+    assert (moved == poses + step).all()
 
 
 def test_who_is_gone_is_forgotten() -> None:

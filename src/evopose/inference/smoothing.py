@@ -159,7 +159,7 @@ def _start(
     points: Floats, ids: NDArray[np.int64], time_s: float, config: SmoothingConfig
 ) -> _Persons:
     """Return persons as they are observed, nobody before them."""
-    finite = np.isfinite(points).all(axis=2)
+    finite = np.asarray(np.isfinite(points).all(axis=2))
     xy = np.where(finite[..., None], points[..., :2], 0)
     trust = np.where(finite, points[..., 2] / config.sure, 0).clip(0, 1)
     return _Persons(
@@ -191,7 +191,5 @@ def _with_absent(now: _Persons, before: _Persons | None, since_s: float) -> _Per
     """Return the persons of now, and those of before who were there at `since_s` or later."""
     if before is not None:
         absent = before.at(~np.isin(before.ids, now.ids) & (before.time_s >= since_s))
-        now = _Persons(
-            **{k: np.concatenate([v, getattr(absent, k)]) for k, v in vars(now).items()}
-        )
+        now = _Persons(**{k: np.concatenate([v, getattr(absent, k)]) for k, v in vars(now).items()})
     return now.at(np.argsort(now.ids))

@@ -119,7 +119,7 @@ class Tracker:
             for track, place in self._assign(waiting, poses, places):
                 track.see(self._frame, poses, place)
                 free[place] = False
-        for place in np.flatnonzero(sure & free):
+        for place in np.flatnonzero(sure & free).tolist():
             self._tracks.append(_Track().see(self._frame, poses, place))
         self._tracks = [track for track in self._tracks if self._stays(track)]
         return self._name(score)
