@@ -133,7 +133,7 @@ for source in sys.argv[1:]:
 
 def test_nothing_but_our_own_words_is_said(tmp_path: Path) -> None:
     (tmp_path / "noise.mp4").write_bytes(bytes(range(256)) * 20)
-    avi = bare(tmp_path / "v.avi", codec="MJPG").read_bytes()
+    avi = bare(tmp_path / "v.avi", frames=60, codec="MJPG").read_bytes()
     (tmp_path / "cut.avi").write_bytes(avi[: len(avi) // 2])
     sources = [str(tmp_path / "noise.mp4"), str(tmp_path / "cut.avi"), "97"]
     done = subprocess.run(
