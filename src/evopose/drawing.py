@@ -29,6 +29,8 @@ SIDE_COLOURS: dict[str, Colour] = {
 INK: Colour = (31, 41, 55)
 PAPER: Colour = (255, 255, 255)
 OUTLINE: Colour = (20, 20, 20)
+NAMELESS: Colour = (165, 165, 165)
+"""Who has no id yet."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHIFT = 4  # sub-pixel bits of OpenCV's coordinates
@@ -58,37 +60,145 @@ def draw_pose(
     *,
     threshold: float = 0.0,
     thickness: int | None = None,
+    colour: Colour | None = None,
 ) -> Image:
     """Return a copy of `image` with limbs and keypoints drawn, coloured by side, outlined in dark.
 
     `keypoints` (K, 3) holds x, y in pixels of `image` and a score or a COCO visibility: those
     above `threshold` are drawn, and limbs between two that are. `thickness` is that of the limbs in
     pixels; None follows the size of the image and of the pose, so that a small person in a large
-    photo stays visible under its skeleton. Enlarge a crop of few pixels before drawing on it.
+    photo stays visible under its skeleton. Enlarge a crop of few pixels before drawing on it. A
+    `colour` takes the place of the sides' colours.
 
     Raises: DataError if `keypoints` is not (K, 3) for the skeleton's K.
     """
+    canvas = np.ascontiguousarray(image).copy()
+    _draw_pose(canvas, keypoints, skeleton, threshold, thickness, colour)
+    return canvas
+
+
+def draw_poses(
+    image: Image,
+    keypoints: NDArray[np.floating],
+    skeleton: Skeleton,
+    *,
+    boxes_xyxy: NDArray[np.floating] | None = None,
+    ids: NDArray[np.integer] | None = None,
+    threshold: float = 0.0,
+    thickness: int | None = None,
+) -> Image:
+    """Return a copy of `image` with the poses (P, K, 3) drawn as `draw_pose` does.
+
+    With `ids` (P,) each person has one colour, the same in every frame, and the id above the box,
+    or above the pose without boxes; who has an id below 0 is grey and has no label. `boxes_xyxy`
+    (P, 4) are drawn as frames.
+
+    Raises: DataError if shapes do not fit each other.
+    """
+    poses = np.asarray(keypoints, np.float64)
+    if poses.ndim != 3:
+        raise DataError(f"expected keypoints (P, {len(skeleton)}, 3), got {poses.shape}")
+    for what, given, expected in (
+        ("boxes", boxes_xyxy, (len(poses), 4)),
+        ("ids", ids, (len(poses),)),
+    ):
+        if given is not None and np.shape(given) != expected:
+            raise DataError(
+                f"expected {what} {expected} for {len(poses)} poses, got {np.shape(given)}"
+            )
+    canvas = np.ascontiguousarray(image).copy()
+    labels: list[tuple[str, tuple[float, float], Colour]] = []
+    for number, pose in enumerate(poses):
+        colour = None if ids is None else id_colour(int(ids[number]))
+        corner = None
+        if boxes_xyxy is not None and np.isfinite(boxes_xyxy[number]).all():
+            corner = _draw_box(canvas, np.asarray(boxes_xyxy[number], np.float64), colour)
+        top = _draw_pose(canvas, pose, skeleton, threshold, thickness, colour)
+        if ids is not None and colour and ids[number] >= 0 and (corner or top):
+            labels.append((str(ids[number]), corner or top or (0, 0), colour))
+    for label in labels:  # above all skeletons
+        _draw_label(canvas, *label)
+    return canvas
+
+
+def id_colour(number: int) -> Colour:
+    """Return the colour of the person with that id; grey below 0.
+
+    Hues go round by the golden ratio, so that ids near each other differ most.
+    """
+    if number < 0:
+        return NAMELESS
+    hue = (number * 0.6180339887 + 0.08) % 1.0
+    value = 255 - 45 * (number // 2 % 2)
+    pixel = np.array([[[hue * 180, 200, value]]], np.uint8)
+    red, green, blue = cv2.cvtColor(pixel, cv2.COLOR_HSV2RGB)[0, 0].tolist()
+    return red, green, blue
+
+
+def _draw_pose(
+    canvas: Image,
+    keypoints: NDArray[np.floating],
+    skeleton: Skeleton,
+    threshold: float,
+    thickness: int | None,
+    colour: Colour | None,
+) -> tuple[float, float] | None:
+    """Draw on the canvas. Returns the left end of the pose's top; None if nothing is drawn."""
     points = np.asarray(keypoints, np.float64)
     if points.shape != (len(skeleton), 3):
         raise DataError(
             f"expected keypoints ({len(skeleton)}, 3) for this skeleton, got {points.shape}"
         )
-    canvas = np.ascontiguousarray(image).copy()
-    near = np.abs(points[:, :2]) < 100 * max(image.shape[:2])  # false where not finite, too
+    near = np.abs(points[:, :2]) < 100 * max(canvas.shape[:2])  # false where not finite, too
     shown = near.all(axis=1) & (points[:, 2] > threshold)
     if not shown.any():
-        return canvas
-    width = thickness or _limb_thickness(image, points[shown, :2])
+        return None
+    width = thickness or _limb_thickness(canvas, points[shown, :2])
     sides = keypoint_sides(skeleton)
     limbs = [(a, b) for a, b in skeleton.limbs if shown[a] and shown[b]]
     for border in (True, False):  # all outlines lie under all colours
         for a, b in limbs:
-            colour = OUTLINE if border else SIDE_COLOURS[_limb_side(sides[a], sides[b])]
-            _line(canvas, points[a, :2], points[b, :2], colour, width + 2 * border)
+            inner = colour or SIDE_COLOURS[_limb_side(sides[a], sides[b])]
+            _line(
+                canvas,
+                points[a, :2],
+                points[b, :2],
+                OUTLINE if border else inner,
+                width + 2 * border,
+            )
     for index in np.flatnonzero(shown):
         _disc(canvas, points[index, :2], 1.1 * width + 1, OUTLINE)
-        _disc(canvas, points[index, :2], 1.1 * width, SIDE_COLOURS[sides[index]])
-    return canvas
+        _disc(canvas, points[index, :2], 1.1 * width, colour or SIDE_COLOURS[sides[index]])
+    left, top = points[shown, :2].min(axis=0).tolist()
+    return left, top - 3 * width
+
+
+def _draw_box(
+    canvas: Image, box: NDArray[np.float64], colour: Colour | None
+) -> tuple[float, float]:
+    """Draw a person's frame. Returns its top left corner."""
+    limits = np.tile(canvas.shape[1::-1], 2)
+    left, top, right, bottom = np.rint(box.clip(-1, limits)).astype(int).tolist()
+    width = max(1, round(min(canvas.shape[:2]) / 400))
+    for border in (True, False):
+        ink = (colour or PAPER) if not border else OUTLINE
+        thick = width + 2 * border
+        cv2.rectangle(canvas, (left, top), (right, bottom), ink, thick, cv2.LINE_AA)
+    return float(left), float(top)
+
+
+def _draw_label(canvas: Image, text: str, at: tuple[float, float], colour: Colour) -> None:
+    """Write dark on a tag of `colour`, above the point `at` if there is room, all in the image."""
+    scale = max(0.4, min(canvas.shape[:2]) / 1000)
+    thick = max(1, round(2 * scale))
+    (width, height), _ = cv2.getTextSize(text, _FONT, scale, thick)
+    room = round(0.4 * height)
+    wide, tall = width + 2 * room, height + 2 * room
+    left = round(min(max(at[0], 0), max(canvas.shape[1] - wide, 0)))
+    top = round(min(max(at[1] - tall, 0), max(canvas.shape[0] - tall, 0)))
+    cv2.rectangle(canvas, (left, top), (left + wide - 1, top + tall - 1), colour, cv2.FILLED)
+    where = (left + room, top + room + height)
+    cv2.putText(canvas, text, where, _FONT, scale, OUTLINE, thick, cv2.LINE_AA)
 
 
 def _limb_thickness(image: Image, xy: NDArray[np.float64]) -> int:
