@@ -10,7 +10,7 @@ import pytest
 from evopose.errors import DataError
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES, analyse_errors
-from evopose.evaluation.evaluate import Evaluation, as_results, judge
+from evopose.evaluation.judging import Evaluation, as_results, judge
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.evaluation_figures import (
     KIND_COLOURS,

@@ -11,7 +11,7 @@ from rich.console import Console
 from evopose.cli.options import say, table
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES
-from evopose.evaluation.evaluate import Evaluation
+from evopose.evaluation.judging import Evaluation
 from evopose.report.evaluation_page import write_evaluation_page
 from evopose.report.evaluation_pictures import worst_pictures
 from evopose.report.evaluation_tables import (

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from evopose.errors import DataError
 from evopose.evaluation.accumulation import accumulate
-from evopose.evaluation.evaluate import Evaluation
+from evopose.evaluation.judging import Evaluation
 from evopose.evaluation.matching import (
     AREAS,
     Floats,

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from evopose.data.categories import keypoint_category, skeleton_of
 from evopose.data.checks import IntArray, number_rows, refuse, refuse_doubled, whole_numbers
-from evopose.data.coco import ASSUMED_AREA, load_content
+from evopose.data.coco import ASSUMED_AREA
+from evopose.data.content import load_content
 from evopose.errors import DataError
 from evopose.metrics.truth import Truth
 from evopose.skeleton import Skeleton

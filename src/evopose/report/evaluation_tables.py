@@ -7,7 +7,7 @@ from evopose.drawing import Image
 from evopose.evaluation.comparison import LEVEL, Comparison
 from evopose.evaluation.error_analysis import LOSSES, ErrorAnalysis
 from evopose.evaluation.error_kinds import FITS, KINDS
-from evopose.evaluation.evaluate import Evaluation
+from evopose.evaluation.judging import Evaluation
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.tables import Row
 from evopose.report.text import MINUS, percent, plural
