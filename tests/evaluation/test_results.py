@@ -79,7 +79,7 @@ def test_published_files_have_their_ten_numbers(shared, tmp_path, case):
     found.write_text(json.dumps(results))
     score = score_results(found, truth, assume_area=case["area"] != "as given")
     np.testing.assert_allclose(values(score), case["stats"], rtol=0, atol=1e-9)
-    assert 0.5 < score.mean_best_oks < 1
+    assert 0.5 < score.mean_oks < 1
     assert not score.skeleton.sigmas_assumed
     assert any("without area" in what for what in score.notes) == (case["area"] != "as given")
 
@@ -110,9 +110,9 @@ def test_the_best_oks_by_hand(scored):
     far = {**FOUND, "keypoints": [500.0] * 9, "score": 0.9}
     squared = np.array([1.5**2 + 0.5**2, 3**2 + 1])
     by_hand = np.exp(-squared / (2 * person["area"] * 0.1**2)).mean()
-    assert scored(CONTENT, [far, FOUND]).mean_best_oks == pytest.approx(by_hand / 2)  # of 2 persons
-    assert scored(CONTENT, []).mean_best_oks == 0
-    assert scored({**CONTENT, "annotations": []}, []).mean_best_oks is None
+    assert scored(CONTENT, [far, FOUND]).mean_oks == pytest.approx(by_hand / 2)  # of 2 persons
+    assert scored(CONTENT, []).mean_oks == 0
+    assert scored({**CONTENT, "annotations": []}, []).mean_oks is None
 
 
 def test_why_numbers_are_not_defined(scored):

@@ -244,7 +244,7 @@ def evaluate(
         facts = beside(facts, against, other, dataset)
         about["against"] = against_json(facts)
     if out is not None:
-        write_all(out, facts, about, dataset)
+        write_all(out, facts, about, found, dataset)
     if as_json:
         print_json(about | {"folder": str(out) if out else None})
         return

@@ -12,6 +12,7 @@ from evopose.cli.options import say, table
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES
 from evopose.evaluation.judging import Evaluation
+from evopose.evolution.database import errors_of
 from evopose.report.evaluation_page import write_evaluation_page
 from evopose.report.evaluation_pictures import worst_pictures
 from evopose.report.evaluation_tables import (
@@ -19,6 +20,7 @@ from evopose.report.evaluation_tables import (
     change_text,
     comparison_rows,
     comparison_text,
+    distance_text,
     figure_text,
     kinds_text,
     matched_text,
@@ -75,6 +77,8 @@ def print_evaluation(screen: Console, facts: EvaluationFacts) -> None:
     say(screen, matched_text(errors))
     if errors.matched:
         say(screen, f"their labelled keypoints: {kinds_text(errors)}")
+    if found.keypoints.labelled.sum():
+        say(screen, distance_text(found.keypoints))
     if errors.ap is not None:
         screen.print(table(_losses(facts), title="AP lost to", left=("",)))
 
@@ -90,17 +94,28 @@ def _losses(facts: EvaluationFacts) -> list[dict[str, str]]:
 
 
 def write_all(
-    out: Path, facts: EvaluationFacts, about: Mapping[str, Any], dataset: PoseDataset
+    out: Path,
+    facts: EvaluationFacts,
+    about: Mapping[str, Any],
+    found: Evaluation,
+    dataset: PoseDataset,
 ) -> None:
-    """Write results.json, metrics.json and report.html into the folder.
+    """Write results.json, metrics.json and report.html of a model into the folder.
 
     Raises: DataError if a file cannot be written, or an image not be read again.
     """
-    from evopose.evolution.database import errors_of
-
     with errors_of(out):
         out.mkdir(parents=True, exist_ok=True)
-        (out / "results.json").write_text(json.dumps(facts.evaluation.results))
+        (out / "results.json").write_text(json.dumps(found.results))
+    write_figures(out, replace(facts, worst=worst_pictures(dataset, found)), about)
+
+
+def write_figures(out: Path, facts: EvaluationFacts, about: Mapping[str, Any]) -> None:
+    """Write metrics.json and report.html into the folder.
+
+    Raises: DataError if a file cannot be written.
+    """
+    with errors_of(out):
+        out.mkdir(parents=True, exist_ok=True)
         (out / "metrics.json").write_text(json.dumps(about, indent=1))
-    worst = worst_pictures(dataset, facts.evaluation)
-    write_evaluation_page(out / "report.html", replace(facts, worst=worst))
+    write_evaluation_page(out / "report.html", facts)

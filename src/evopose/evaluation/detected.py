@@ -17,7 +17,7 @@ from evopose.errors import DataError
 from evopose.evaluation.evaluate import check_skeleton, read_checked
 from evopose.evaluation.judging import CATEGORY, Evaluation, as_results, judge
 from evopose.evaluation.pose_scores import ScoreRules, suppress
-from evopose.evaluation.results import is_box, is_id, is_number
+from evopose.evaluation.result_rows import is_box, is_id, is_number
 from evopose.geometry import box_to_crop
 from evopose.inference.boxes import Boxes, boxes_xywh, load_json
 from evopose.inference.detectors import Detector

@@ -155,6 +155,13 @@ def analyse_errors(
     Nothing is checked here: `coco_ap` refuses what cannot be judged.
     """
     problem = make_problem(instances, results, skeleton.sigmas)
+    return errors_of(problem, skeleton, correction=correction)
+
+
+def errors_of(
+    problem: Problem, skeleton: Skeleton, *, correction: Correction = "truth"
+) -> ErrorAnalysis:
+    """Return what `analyse_errors` does, of results and persons that are arrays already."""
     similarity = similarities(problem)
     kinds = classify(problem, similarity, skeleton)
     judge = _make_judge(problem, similarity, kinds, correction)
@@ -165,7 +172,7 @@ def analyse_errors(
         keypoints=skeleton.keypoints,
         kinds=kinds,
         inversions_known=bool(skeleton.flip_pairs),
-        results=len(results),
+        results=len(problem.scores),
         persons=int(problem.counted.sum()),
         ap=_ap(curves) if some else None,
         alone=_alone(judge) if some else {},

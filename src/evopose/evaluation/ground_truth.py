@@ -46,9 +46,7 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
     content = load_content(path)
     category = keypoint_category(content["categories"], where=str(path))
     (number,) = whole_numbers([category], "id", f"{path}, the category with keypoints").tolist()
-    # Limbs and sides play no part here, so that they cannot be wrong, either.
-    plain = {k: v for k, v in category.items() if k != "skeleton"} | {"flip_pairs": []}
-    skeleton = skeleton_of(plain, where=f"{path}, category {category.get('name')!r}")
+    skeleton, doubt = _skeleton(category, f"{path}, category {category.get('name')!r}")
     refuse([number] if number < 0 else [], path, "ids of categories must be 0 or more; got")
     if not content["images"]:
         raise DataError(f"{path}: lists no images")
@@ -57,7 +55,9 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
     refuse_doubled(images, path, "images")
     records = [one for one in content["annotations"] if one.get("category_id") == number]
     notes = {
-        "annotations of other categories, left out": len(content["annotations"]) - len(records)
+        "annotations of other categories, left out": len(content["annotations"]) - len(records),
+        f"category whose limbs or sides cannot be read, so that nothing counts as an inversion "
+        f"({doubt})": int(doubt is not None),
     }
     truth = _truth(records, np.sort(images), skeleton, path, assume_area, notes)
     return GroundTruth(
@@ -69,6 +69,16 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
         },
         notes={what: count for what, count in notes.items() if count},
     )
+
+
+def _skeleton(category: Record, where: str) -> tuple[Skeleton, str | None]:
+    """Return the category's skeleton, and what is wrong with its limbs or sides if it goes without
+    them: COCO's numbers need neither."""
+    try:
+        return skeleton_of(category, where=where), None
+    except DataError as error:
+        plain = {k: v for k, v in category.items() if k != "skeleton"} | {"flip_pairs": []}
+        return skeleton_of(plain, where=where), str(error).removeprefix(f"{where}: ")
 
 
 def _truth(

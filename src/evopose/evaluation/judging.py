@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,34 @@ from evopose.structures import Instance, PoseDataset
 
 CATEGORY = 1
 """The `category_id` of results: COCO's person."""
+
+
+class Measured(Protocol):
+    """What is told of any evaluation: of a model, or of results that someone made."""
+
+    @property
+    def origin(self) -> str:
+        """Where the persons are from, in words."""
+
+    @property
+    def oks(self) -> NDArray[np.float64]:
+        """(N,) of the persons, in [0, 1]."""
+
+    @property
+    def mean_oks(self) -> float | None:
+        """The mean over persons; None without any."""
+
+    @property
+    def ap(self) -> Numbers:
+        """COCO's ten numbers by name; None: not defined here."""
+
+    @property
+    def undefined(self) -> dict[str, str]:
+        """Why, by name."""
+
+    @property
+    def keypoints(self) -> KeypointErrors:
+        """PCK and its kin, keypoint by keypoint, of the persons that have a pose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +69,11 @@ class Evaluation:
     def mean_oks(self) -> float:
         """The mean over persons."""
         return float(self.oks.mean())
+
+    @property
+    def origin(self) -> str:
+        """Where the persons are from, in words."""
+        return f"their boxes from: {self.boxes}"
 
     def metrics(self) -> dict[str, Any]:
         """Return all but the results, as JSON values."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evopose.metrics.truth import Truth, truth_of
 from evopose.structures import Instance
 
 Floats = NDArray[np.float64]
@@ -46,12 +47,14 @@ class Problem:
     """(N,) place of each result's image in `images`."""
     truth: Floats
     """(G, K, 3) x, y and visibility of the persons, in their order."""
-    boxes_xyxy: Floats
-    """(G, 4)"""
+    boxes: Floats
+    """(G, 4) left, top, width, height"""
     area: Floats
     """(G,)"""
     crowd: Bools
     """(G,)"""
+    counted: Bools
+    """(G,) which persons are to be found: no crowds, at least one labelled keypoint."""
     person_image: Ints
     """(G,) place of each person's image in `images`."""
     pair_result: Ints
@@ -63,11 +66,6 @@ class Problem:
     def labelled(self) -> Bools:
         """(G, K) which keypoints of the persons are labelled."""
         return self.truth[..., 2] > 0
-
-    @property
-    def counted(self) -> Bools:
-        """(G,) which persons are to be found: no crowds, at least one labelled keypoint."""
-        return ~self.crowd & self.labelled.any(axis=1)
 
 
 def make_problem(
@@ -81,23 +79,36 @@ def make_problem(
 
     `images` are ids of images that have neither persons nor results, should they count.
     """
-    count = len(sigmas)
-    ids = np.array([one["image_id"] for one in results], np.int64)
-    theirs = np.array([one.image_id for one in instances], np.int64)
-    known = np.unique(np.concatenate([ids, theirs, np.array(images, np.int64)]))
-    found = np.array([one["keypoints"] for one in results], np.float64).reshape(-1, count, 3)
-    result_image, person_image = np.searchsorted(known, ids), np.searchsorted(known, theirs)
-    pair_result, pair_person = _pairs(result_image, person_image, len(known))
-    return Problem(
-        sigmas=np.asarray(sigmas, np.float64),
-        images=known,
-        keypoints=found[..., :2],
+    ids = [one["image_id"] for one in results]
+    known = [*ids, *(one.image_id for one in instances), *images]
+    return problem_of(
+        truth_of(instances, sigmas, known),
+        image_ids=np.array(ids, np.int64),
+        keypoints=np.array([one["keypoints"] for one in results], np.float64),
         scores=np.array([one["score"] for one in results], np.float64),
+    )
+
+
+def problem_of(
+    truth: Truth, *, image_ids: NDArray[np.int64], keypoints: Floats, scores: Floats
+) -> Problem:
+    """Return persons and results of one category; the results' images (N,) are among the truth's,
+    their keypoints are 3 K numbers each."""
+    images = truth.images
+    result_image = np.searchsorted(images, image_ids)
+    person_image = np.searchsorted(images, truth.image_ids)
+    pair_result, pair_person = _pairs(result_image, person_image, len(images))
+    return Problem(
+        sigmas=truth.sigmas,
+        images=images,
+        keypoints=keypoints.reshape(-1, len(truth.sigmas), 3)[..., :2],
+        scores=scores,
         result_image=result_image,
-        truth=np.array([one.keypoints for one in instances], np.float64).reshape(-1, count, 3),
-        boxes_xyxy=np.array([one.box_xyxy for one in instances], np.float64).reshape(-1, 4),
-        area=np.array([one.area for one in instances], np.float64),
-        crowd=np.array([one.is_crowd for one in instances], np.bool_),
+        truth=truth.keypoints,
+        boxes=truth.boxes,
+        area=truth.areas,
+        crowd=truth.crowd,
+        counted=truth.counts,
         person_image=person_image,
         pair_result=pair_result,
         pair_person=pair_person,
@@ -142,8 +153,8 @@ def _similarities(problem: Problem, xy: Floats, person: Ints) -> Floats:
     offset = xy - truth[..., :2]
     unknown = np.flatnonzero(~labelled.any(axis=1))
     if len(unknown):
-        box = problem.boxes_xyxy[person[unknown]][:, None]
-        size = box[..., 2:] - box[..., :2]
+        box = problem.boxes[person[unknown]][:, None]
+        size = box[..., 2:]
         before, after = box[..., :2] - size - xy[unknown], xy[unknown] - (box[..., :2] + 2 * size)
         offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
         labelled[unknown] = True
