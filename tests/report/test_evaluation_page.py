@@ -195,7 +195,7 @@ def test_nothing_found_and_nobody_there(facts, dataset):
     nothing = replace(facts, errors=analyse_errors(dataset.instances, [], SKELETON))
     page = evaluation_page(nothing)
     assert 'id="losses"' in page
-    assert 'id="keypoints"' not in page
+    assert "kinds of errors of each keypoint" not in page
     nobody = replace(facts, errors=analyse_errors([], [], SKELETON))
     assert 'id="losses"' not in evaluation_page(nobody)
     assert {row["AP then"] for row in loss_rows(nobody.errors)} == {"-"}

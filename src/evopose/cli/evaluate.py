@@ -241,8 +241,8 @@ def evaluate(
     if rival is not None and against is not None:
         with bar(screen, f"evaluating {against}") as on_progress:
             other = measure(rival, dataset, on_progress=on_progress)
-        facts = beside(facts, against, other, dataset)
-        about["against"] = against_json(facts)
+        facts = beside(facts, found, against, other, dataset)
+        about["against"] = against_json(facts, other)
     if out is not None:
         write_all(out, facts, about, found, dataset)
     if as_json:

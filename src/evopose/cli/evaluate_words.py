@@ -41,23 +41,23 @@ def settings(about: Mapping[str, Any]) -> dict[str, str]:
 
 
 def beside(
-    facts: EvaluationFacts, name: str, other: Evaluation, dataset: PoseDataset
+    facts: EvaluationFacts, found: Evaluation, name: str, other: Evaluation, dataset: PoseDataset
 ) -> EvaluationFacts:
-    """Return the facts with another model's evaluation of the same data beside them."""
-    comparison = compare(dataset, other, facts.evaluation)
+    """Return the facts of what was found with another model's evaluation of the same data beside
+    them."""
+    comparison = compare(dataset, other, found)
     return replace(facts, other=name, other_evaluation=other, comparison=comparison)
 
 
-def against_json(facts: EvaluationFacts) -> dict[str, Any]:
+def against_json(facts: EvaluationFacts, other: Evaluation) -> dict[str, Any]:
     """Return the other model's numbers and the differences as JSON values.
 
     In the differences it is the first, the measured model the second.
     """
-    assert facts.other_evaluation is not None
     assert facts.comparison is not None
     return {
         "model": facts.other,
-        **facts.other_evaluation.metrics(),
+        **other.metrics(),
         "comparison": facts.comparison.to_json(),
     }
 

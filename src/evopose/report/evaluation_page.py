@@ -37,8 +37,8 @@ from evopose.report.markup import Figures, sentence, table_html
 from evopose.report.text import plural
 
 NUMERIC = frozenset(
-    {"mean OKS", *AP_NAMES, *KINDS, *TITLES.values(), "labelled", "AP gained", "count", "AP gained alone", "in turn",
-     "AP then", "difference", INTERVAL, "better in"}
+    {"mean OKS", *AP_NAMES, *KINDS, *TITLES.values(), "labelled", "AP gained", "count",
+     "AP gained alone", "in turn", "AP then", "difference", INTERVAL, "better in"}
 )  # fmt: skip
 
 
