@@ -1,6 +1,7 @@
 """Results files judged: pycocotools' numbers, and what is wrong with files."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from coco_judge import judge, random_problem
 from evopose.data.coco import ASSUMED_AREA
 from evopose.errors import DataError
+from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.results import Score, score_results
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.skeleton import COCO_PERSON
@@ -256,6 +258,21 @@ def test_sigmas_are_coco_s_or_said_to_be_assumed(scored):
     known = scored({**CONTENT, "categories": [coco], "annotations": people}, [])
     assert known.skeleton.sigmas == COCO_PERSON.sigmas
     assert not known.skeleton.sigmas_assumed
+
+
+def test_hotcoco_says_nothing_of_its_own(scored, capfd):
+    scored(CONTENT, [FOUND, changed(category_id=7)])
+    with pytest.raises(DataError, match="does not list"):
+        scored(CONTENT, [changed(image_id=9)])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_others_say_meanwhile_comes_out(capfd):
+    with without_lines(b"a library: "):
+        os.write(2, b"a library: of no use\nof use\n")
+        print("from Python", file=sys.stderr)
+    os.write(2, b"a library: later\n")
+    assert capfd.readouterr().err == "of use\nfrom Python\na library: later\n"
 
 
 def test_scoring_loads_no_torch():

@@ -18,6 +18,7 @@ from evopose.evaluation.error_analysis import ErrorAnalysis, errors_of
 from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
 from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
 from evopose.evaluation.matching import problem_of
+from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.result_rows import read_results
 from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
 from evopose.metrics.oks import best_oks
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 COUNTED = 20
 """Results of an image that count for AP, those of the highest scores. Source: pycocotools."""
+
+_SAID = b"hotcoco: load_res() warning"
+"""What hotcoco says of results of unknown images and categories; here they are refused, and counted
+in `notes`."""
 
 _CHUNK = 512
 """Results that are turned into columns at once: few enough for the processor's cache."""
@@ -134,7 +139,8 @@ def score_results(results: Path, annotations: Path, *, assume_area: bool = False
     from hotcoco import COCO
 
     judged = COCO(truth.to_coco(wanted.category, [*wanted.categories]))
-    found, columns = _read(results, judged, len(wanted.skeleton))
+    with without_lines(_SAID):
+        found, columns = _read(results, judged, len(wanted.skeleton))
     _check_images(columns, truth.images, results, annotations)
     kept = _of_category(columns, wanted, results)
     counting = _highest(kept)
