@@ -1,6 +1,5 @@
 """`evopose evaluate`: how good a model is on a dataset."""
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from evopose.cli.options import (
     device_option,
     option,
     optional,
-    print_json,
     say,
 )
 from evopose.cli.scoring import score, unless
@@ -119,10 +117,18 @@ def evaluate(
     good the network is, whatever finds the persons; with --boxes or --detector in the boxes that a
     detector found, as COCO's tables do. AP ignores crowds and unlabelled persons as COCO does. What
     goes wrong is counted: keypoints that jitter, are taken for their mirror keypoint or another
-    person's, or are missed, and the AP that each kind costs. With --results it scores what someone
-    else has found, by the file of --annotations.
+    person's, or are missed, and the AP that each kind costs.
 
-    Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
+    With --results it scores, by the file of --annotations, what someone else has found. Of images
+    that nobody labelled, as COCO's test-dev, it writes what the server takes, and measures nothing.
+
+    Examples:
+
+    evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
+
+    evopose evaluate hrnet-w32 coco/ --weights coco --boxes found.json
+
+    evopose evaluate --results results.json --annotations person_keypoints_val2017.json
     """
     if results is not None or assume_area or model is None or data is None:
         others = {
@@ -140,26 +146,11 @@ def evaluate(
         return
     import torch
 
-    from evopose.cli.bars import bar
-    from evopose.cli.evaluate_boxes import check_boxes, find_boxes
+    from evopose.cli.evaluate_boxes import check_boxes
+    from evopose.cli.evaluate_labelled import measure, open_split
     from evopose.cli.evaluate_unlabelled import check_unlabelled, find_list, write_poses
-    from evopose.cli.evaluate_words import (
-        against_json,
-        beside,
-        print_evaluation,
-        settings,
-        write_all,
-    )
-    from evopose.cli.live import DataDisplay
     from evopose.cli.loading import load_pipeline
-    from evopose.data.coco import ASSUMED_AREA
-    from evopose.data.layouts import open_dataset
-    from evopose.evaluation.detected import evaluate_detections
-    from evopose.evaluation.error_analysis import analyse_errors
-    from evopose.evaluation.evaluate import evaluate as in_labelled_boxes
-    from evopose.evaluation.evaluate import some_images
     from evopose.evaluation.pose_scores import ScoreRules
-    from evopose.report.evaluation_tables import EvaluationFacts
     from evopose.search.network import find_model_file
     from evopose.training.compute import prepare, resolve_compute
 
@@ -188,75 +179,27 @@ def evaluate(
 
     pipeline = opening(model, against is None, refine=refine, decoder=decoder)
     how = {
-        "model": model, "weights": weights, "data": data, "limit": limit,
+        "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
         "flip_test": pipeline.flip_test, "refine": refine, "decoder": decoder,
         "keypoint_threshold": keypoint_threshold,
         "nms": nms if boxes is not None or detector is not None else None,
         "nms_keypoint_threshold": nms_keypoint_threshold,
     }  # fmt: skip
+    say(screen, f"device: {compute.describe()}")
     if listed is not None and out is not None:
-        say(screen, f"device: {compute.describe()}")
         write_poses(
             screen, pipeline, listed, boxes=boxes, detector=detector, rules=rules,
-            threads=compute.threads, limit=limit, about=how, out=out, as_json=as_json,
+            threads=compute.threads, limit=limit, how=how, out=out, as_json=as_json,
         )  # fmt: skip
         return
-    rival = None if against is None else opening(against, alone=False)
-    opened = open_dataset(
-        data, annotations=annotations, only=(split,), on_progress=DataDisplay(screen)
-    )
-    dataset = opened.named(split)
-    if limit is not None:
-        dataset = some_images(dataset, limit)
-    say(screen, f"device: {compute.describe()}")
-    say(
-        screen,
-        f"data: {data}, {split}: {len(dataset.trainable):,} persons in {len(dataset.images):,} "
-        f"images{_assumed(dataset.skeleton.sigmas_assumed)}",
-    )
-    if dataset.areas_assumed:
-        say(
-            screen,
-            f"areas: {dataset.areas_assumed:,} persons have none; {ASSUMED_AREA} times their box "
-            "is taken for it",
-        )
-    measure = functools.partial(in_labelled_boxes, rules=rules)
-    if looked_into := find_boxes(screen, dataset, boxes, detector, compute.threads):
-        found_boxes, source = looked_into
-        measure = functools.partial(
-            evaluate_detections, detections=found_boxes, source=source, rules=rules
-        )
-    with bar(screen, "evaluating") as on_progress:
-        found = measure(pipeline, dataset, on_progress=on_progress)
-    errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
-    about = how | {
-        "split": split,
-        "sigmas_assumed": dataset.skeleton.sigmas_assumed,
-        "areas_assumed": dataset.areas_assumed,
-    } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
-    facts = EvaluationFacts(
-        model=_label(model, refine, decoder), settings=settings(about), evaluation=found,
-        errors=errors, sigmas_assumed=dataset.skeleton.sigmas_assumed,
+    measure(
+        screen, pipeline, open_split(screen, data, annotations, split, limit),
+        label=_label(model, refine, decoder), how=how, rules=rules, boxes=boxes, detector=detector,
+        threads=compute.threads, against=against,
+        rival=None if against is None else opening(against, alone=False), out=out, as_json=as_json,
     )  # fmt: skip
-    if rival is not None and against is not None:
-        with bar(screen, f"evaluating {against}") as on_progress:
-            other = measure(rival, dataset, on_progress=on_progress)
-        facts = beside(facts, found, against, other, dataset)
-        about["against"] = against_json(facts, other)
-    if out is not None:
-        write_all(out, facts, about, found, dataset)
-    if as_json:
-        print_json(about | {"folder": str(out) if out else None})
-        return
-    print_evaluation(screen, facts)
-    if out is not None:
-        say(screen, f"wrote results.json, metrics.json and report.html to {out}", exact=True)
 
 
 def _label(model: str, refine: str | None, decoder: str | None) -> str:
     """Return what to call the first model: with what it alone has."""
     return f"{model}{', refined' if refine else ''}{f', read by {decoder}' if decoder else ''}"
-
-
-def _assumed(assumed: bool) -> str:
-    return "; its OKS sigmas are assumed, 0.05 each" if assumed else ""

@@ -67,7 +67,7 @@ def write_poses(
     rules: "ScoreRules",
     threads: int,
     limit: int | None,
-    about: Mapping[str, Any],
+    how: Mapping[str, Any],
     out: Path,
     as_json: bool,
 ) -> None:
@@ -99,7 +99,7 @@ def write_poses(
     no_ap = f"nothing is labelled in {listed.file}: COCO's server has the labels, and judges"
     if listed.labels:
         no_ap = f"labels of {listed.file} were not looked at (--unlabelled)"
-    told = dict(about) | {
+    told = dict(how) | {
         "images_listed_in": str(listed.file), "images": len(dataset.images),
         "images_absent": len(listed.absent), "boxes": source, "boxes_found": found.count,
         "boxes_left_out": dict(found.left_out), "poses": len(results),
@@ -114,9 +114,13 @@ def write_poses(
     say(screen, f"poses: {len(results):,} in {searched:,} of {len(dataset.images):,} images, from "
         f"{found.count:,} boxes")  # fmt: skip
     say(screen, f"no AP: {no_ap}")
-    megabytes = plain.stat().st_size / 1e6, packed.stat().st_size / 1e6
-    say(screen, f"wrote {plain} ({megabytes[0]:.1f} MB), {packed.name} ({megabytes[1]:.1f} MB, for "
-        "the server) and metrics.json", exact=True)  # fmt: skip
+    say(screen, f"wrote {plain} ({_size(plain)}), {packed.name} ({_size(packed)}, for the server) "
+        "and metrics.json", exact=True)  # fmt: skip
+
+
+def _size(file: Path) -> str:
+    size = file.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _tell_images(

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -28,16 +28,37 @@ from evopose.report.evaluation_tables import (
 )
 from evopose.structures import PoseDataset
 
-_SETTINGS = ("model", "weights", "data", "split", "limit", "boxes", "refine", "decoder")
+if TYPE_CHECKING:
+    from evopose.evaluation.pose_scores import ScoreRules
+
+_SETTINGS = (
+    "model", "weights", "data", "split", "limit", "boxes", "nms", "nms_keypoint_threshold",
+    "keypoint_threshold", "refine", "decoder",
+)  # fmt: skip
 
 
 def settings(about: Mapping[str, Any]) -> dict[str, str]:
     """Return what was measured and how, label -> text, without what was not asked for."""
-    shown = {name: str(about[name]) for name in _SETTINGS if about.get(name) is not None}
+    given = {name: about[name] for name in _SETTINGS if about.get(name) is not None}
+    shown = {name.replace("_", " "): str(value) for name, value in given.items()}
     return shown | {
         "persons": f"{about['persons']:,}",
         "flip test": "on" if about["flip_test"] else "off",
     }
+
+
+def notes_on(found: Evaluation, rules: "ScoreRules", boxes: int | None) -> dict[str, int]:
+    """Return what became of poses without a word, counted; `boxes` is how many were looked into, if
+    a detector found them."""
+    blank = sum(one["score"] == 0 for one in found.results)
+    counted = {
+        f"poses of score 0: none of their keypoints scores above {rules.counted_above:g} "
+        "(--keypoint-threshold)": blank,
+        f"poses left out, on others of a higher score (--nms {rules.nms})": (
+            boxes - len(found.results) if boxes is not None else 0
+        ),
+    }
+    return {what: count for what, count in counted.items() if count}
 
 
 def beside(
@@ -81,6 +102,8 @@ def print_evaluation(screen: Console, facts: EvaluationFacts) -> None:
         say(screen, distance_text(found.keypoints))
     if errors.ap is not None:
         screen.print(table(_losses(facts), title="AP lost to", left=("",)))
+    for what, count in facts.notes.items():
+        say(screen, f"{count:,} {what}")
 
 
 def _losses(facts: EvaluationFacts) -> list[dict[str, str]]:

@@ -71,7 +71,5 @@ def score(
         f"in {found.images:,} images{assumed}",
     )
     print_evaluation(screen, facts)
-    for what, count in found.notes.items():
-        say(screen, f"{count:,} {what}")
     if out is not None:
         say(screen, f"wrote metrics.json and report.html (without pictures) to {out}", exact=True)
