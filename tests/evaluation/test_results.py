@@ -11,10 +11,12 @@ import pytest
 from coco_judge import judge, random_problem
 from evopose.data.coco import ASSUMED_AREA
 from evopose.errors import DataError
+from evopose.evaluation.error_analysis import analyse_errors
 from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.results import Score, score_results
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.skeleton import COCO_PERSON
+from evopose.structures import Instance
 
 PERSON = {
     "id": 4, "image_id": 7, "category_id": 1, "iscrowd": 0, "num_keypoints": 2,
@@ -115,6 +117,56 @@ def test_the_best_oks_by_hand(scored):
     assert scored(CONTENT, [far, FOUND]).mean_oks == pytest.approx(by_hand / 2)  # of 2 persons
     assert scored(CONTENT, []).mean_oks == 0
     assert scored({**CONTENT, "annotations": []}, []).mean_oks is None
+
+
+def test_the_error_analysis_starts_from_the_ap(scored):
+    """Its own matching of adversarial files, far keypoints and boxes that contradict among them."""
+    defined = 0
+    for seed in range(40):
+        content, results = random_problem(np.random.default_rng(seed))
+        results = [one for one in results if one["category_id"] == 1]
+        found = scored(content, results)
+        if found.ap["AP"] is not None:
+            defined += 1
+            assert found.errors.ap == pytest.approx(found.ap["AP"], abs=1e-12), seed
+    assert defined > 20
+
+
+def test_errors_and_distances_equal_those_of_values(scored):
+    """The same persons and results, as columns of files and as values."""
+    for seed in range(12):
+        content, results = random_problem(np.random.default_rng(seed))
+        results = [one for one in results if one["category_id"] == 1 and "bbox" not in one]
+        count = len(content["categories"][0]["sigmas"])
+        people = []
+        for one in content["annotations"]:
+            pose = np.array(one["keypoints"], np.float64).reshape(count, 3)
+            one["num_keypoints"] = int((pose[:, 2] > 0).sum())
+            box = np.add(one["bbox"], [0, 0, *one["bbox"][:2]])
+            if one["category_id"] == 1:
+                people.append(
+                    Instance(id=one["id"], image_id=one["image_id"], area=one["area"],
+                             is_crowd=bool(one["iscrowd"]), keypoints=pose, box_xyxy=box)
+                )  # fmt: skip
+        found = scored(content, results)
+        assert found.errors.to_json() == analyse_errors(people, results, found.skeleton).to_json()
+        posed = found.nearest >= 0
+        for place, result in zip(found.whom[posed], found.nearest[posed], strict=True):
+            assert found.truth.image_ids[place] == results[result]["image_id"]
+        labelled = found.truth.keypoints[found.whom[posed]][..., 2] > 0
+        assert found.keypoints.labelled.tolist() == labelled.sum(axis=0).tolist()
+        scored_oks = found.keypoints.values["oks"]
+        assert np.isnan(scored_oks.all) or 0 <= scored_oks.all <= 1
+
+
+def test_sides_that_cannot_be_read_are_done_without_and_counted(scored):
+    named = {**CONTENT["categories"][0], "keypoints": ["a", "left_b", "right_c"]}
+    found = scored({**CONTENT, "categories": [named]}, [FOUND])
+    assert found.errors.inversions_known is False
+    (note,) = [what for what in found.notes if "nothing counts as an inversion" in what]
+    assert "left_b" in note
+    paired = {**named, "keypoints": ["a", "left_b", "right_b"]}
+    assert scored({**CONTENT, "categories": [paired]}, [FOUND]).errors.inversions_known
 
 
 def test_why_numbers_are_not_defined(scored):

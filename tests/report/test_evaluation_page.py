@@ -11,6 +11,7 @@ from evopose.errors import DataError
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES, analyse_errors
 from evopose.evaluation.judging import Evaluation, as_results, judge
+from evopose.evaluation.keypoints import keypoint_errors
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.evaluation_figures import (
     KIND_COLOURS,
@@ -27,6 +28,8 @@ from evopose.report.evaluation_tables import (
     change_text,
     comparison_rows,
     comparison_text,
+    distance_rows,
+    distance_text,
     keypoint_rows,
     loss_rows,
 )
@@ -155,6 +158,32 @@ def test_rows_of_losses_and_keypoints(facts):
     assert keypoints["left_hand"]["AP gained"].startswith("+")
     plain = replace(facts.errors, inversions_known=False)
     assert "no mirror keypoints" in loss_rows(plain)[2]["what it is"]
+
+
+def test_rows_of_distances(facts):
+    found = facts.evaluation.keypoints
+    rows = {row["keypoint"]: row for row in distance_rows(found)}
+    assert list(rows) == [*SKELETON.keypoints, "all"]
+    assert list(rows["all"]) == ["keypoint", "labelled", "OKS", "PCK@0.2", "AUC", "EPE", "NME"]
+    assert rows["nose"]["labelled"] == "16"
+    assert rows["nose"]["PCK@0.2"] == "94 %"  # but that of person 7
+    assert rows["nose"]["EPE"] == "25.0 px"  # 400 of one in 16
+    assert rows["all"]["labelled"] == "48"
+    page = evaluation_page(facts)
+    assert "How far from their labels" in page
+    assert "EPE: mean distance in pixels" in page
+    assert distance_text(found).startswith("48 labelled keypoints of persons with a pose: OKS 0.")
+    empty = keypoint_errors(
+        np.empty((0, 3, 3)), np.empty((0, 3, 3)), boxes_xyxy=np.empty((0, 4)), areas=np.empty(0),
+        skeleton=Skeleton(keypoints=("head_top", "upper_neck", "tail")),
+    )  # fmt: skip
+    assert distance_rows(empty)[-1]["PCKh@0.5"] == "-"
+
+
+def test_notes_and_missing_pictures_are_said(facts):
+    page = evaluation_page(replace(facts, notes={"<poses> of score 0": 1234}, no_pictures="none"))
+    assert "<li>1,234 &lt;poses&gt; of score 0</li>" in page
+    assert "<p>None.</p>" in page
 
 
 def test_figures_show_what_was_counted(facts, both):

@@ -43,6 +43,8 @@ class Problem:
     """(N, K, 2) x and y of the results, in their order."""
     scores: Floats
     """(N,)"""
+    extents: Floats
+    """(N,) areas of the results: of what encloses their keypoints, or as their file has them."""
     result_image: Ints
     """(N,) place of each result's image in `images`."""
     truth: Floats
@@ -90,19 +92,29 @@ def make_problem(
 
 
 def problem_of(
-    truth: Truth, *, image_ids: NDArray[np.int64], keypoints: Floats, scores: Floats
+    truth: Truth,
+    *,
+    image_ids: NDArray[np.int64],
+    keypoints: Floats,
+    scores: Floats,
+    areas: Floats | None = None,
 ) -> Problem:
     """Return persons and results of one category; the results' images (N,) are among the truth's,
-    their keypoints are 3 K numbers each."""
+    their keypoints are 3 K numbers each, their areas (N,) by default those about the keypoints."""
     images = truth.images
+    xy = keypoints.reshape(-1, len(truth.sigmas), 3)[..., :2]
+    if areas is None:
+        with np.errstate(over="ignore"):
+            areas = np.ptp(xy, axis=1).prod(axis=1)
     result_image = np.searchsorted(images, image_ids)
     person_image = np.searchsorted(images, truth.image_ids)
     pair_result, pair_person = _pairs(result_image, person_image, len(images))
     return Problem(
         sigmas=truth.sigmas,
         images=images,
-        keypoints=keypoints.reshape(-1, len(truth.sigmas), 3)[..., :2],
+        keypoints=xy,
         scores=scores,
+        extents=areas,
         result_image=result_image,
         truth=truth.keypoints,
         boxes=truth.boxes,
@@ -159,8 +171,9 @@ def _similarities(problem: Problem, xy: Floats, person: Ints) -> Floats:
         offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
         labelled[unknown] = True
     area = (problem.area[person] + np.spacing(1))[:, None]
-    squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
-    return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / area / 2), 0.0)
+    with np.errstate(over="ignore"):  # so far away that the similarity is 0
+        squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
+        return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / area / 2), 0.0)
 
 
 def pair_oks(problem: Problem, similarity: Floats, *, pairs: Ints | None = None) -> Floats:
@@ -219,9 +232,10 @@ def match(
     found = person >= 0
     ignored = np.zeros(found.shape, np.bool_)
     ignored[found] = ~regular[person[found]]
-    if area != AREAS[""]:
-        extent = np.ptp(problem.keypoints[kept], axis=1).prod(axis=1)
-        ignored = ignored | (~found & ((extent < area[0]) | (extent > area[1])))
+    extent = problem.extents[kept]
+    outside = (extent < area[0]) | (extent > area[1])
+    if outside.any():
+        ignored |= ~found & outside
     images = len(problem.images)
     return Matches(
         result=kept,

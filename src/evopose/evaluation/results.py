@@ -48,6 +48,8 @@ class Columns:
     scores: NDArray[np.float64]
     keypoints: NDArray[np.float64]
     """(N, 3 K)"""
+    areas: NDArray[np.float64]
+    """(N,) of their boxes if the file has them, else of what encloses their keypoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +108,9 @@ class Score:
         """What goes wrong, and what AP it costs."""
         found = self.found
         problem = problem_of(
-            self.truth, image_ids=found.image_ids, keypoints=found.keypoints, scores=found.scores
-        )
+            self.truth, image_ids=found.image_ids, keypoints=found.keypoints, scores=found.scores,
+            areas=found.areas,
+        )  # fmt: skip
         return errors_of(problem, self.skeleton)
 
     def metrics(self) -> dict[str, Any]:
@@ -195,7 +198,7 @@ def _columns(found: "COCO", count: int) -> Columns | None:
     """Return the results as columns, or None if one lacks what it needs."""
     total = len(found.get_ann_ids())
     keypoints = np.empty((total, 3 * count))
-    scores = np.empty(total)
+    scores, areas = np.empty(total), np.empty(total)
     ids = np.empty((total, 2), np.int64)
     for first in range(0, total, _CHUNK):
         rows = found.load_anns(range(first + 1, min(first + _CHUNK, total) + 1))
@@ -207,8 +210,11 @@ def _columns(found: "COCO", count: int) -> Columns | None:
         part = slice(first, first + len(rows))
         keypoints[part] = [row["keypoints"] for row in rows]
         scores[part] = [row["score"] for row in rows]
+        areas[part] = [row["area"] for row in rows]
         ids[part] = [(row["image_id"], row["category_id"]) for row in rows]
-    return Columns(image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints)
+    return Columns(
+        image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints, areas=areas
+    )
 
 
 def _check_images(

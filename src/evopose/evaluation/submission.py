@@ -28,7 +28,7 @@ def submission_name(images: str) -> str:
 
 
 def rounded(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return COCO results with no more decimals than matter: a third of the size as JSON."""
+    """Return COCO results with no more decimals than matter, and with no other fields."""
     return [
         {
             "image_id": one["image_id"],
