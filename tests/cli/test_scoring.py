@@ -56,10 +56,15 @@ def test_results_are_scored(evopose, files, tmp_path):
     [
         ((), "got neither"),
         (("model",), "got MODEL"),
-        (("--results", "a.json"), "got --results"),
-        (("model", "data", "--results", "a.json", "--annotations", "b.json"), "MODEL, DATA"),
-        (("--results", "a.json", "--annotations", "b.json", "--limit", 3), "--limit"),
-        (("model", "data", "--assume-area"), "--assume-area"),
+        (("model",), "got MODEL: add DATA"),
+        (("--results", "a.json"), "got --results: add --annotations"),
+        (("--results", "a.json", "--limit", 3), "add --annotations, leave --limit out"),
+        (
+            ("model", "data", "--results", "a.json", "--annotations", "b.json"),
+            "leave MODEL, DATA out",
+        ),
+        (("--results", "a.json", "--annotations", "b.json", "--limit", 3), "leave --limit out"),
+        (("model", "data", "--assume-area"), "--assume-area goes with --results"),
     ],
 )
 def test_neither_form_is_an_error_that_tells_both(evopose, arguments, got):

@@ -195,7 +195,7 @@ def changed(**fields):
     [
         ("", "is not JSON, or is cut off"),
         (json.dumps([FOUND])[:-20], "is not JSON, or is cut off"),
-        ({"annotations": [FOUND]}, "got an object with the keys annotations"),
+        ({"annotations": [FOUND]}, "the keys annotations .are the two files exchanged"),
         ({}, "got an empty object"),
         ("null", "got NoneType"),
         ([FOUND, 3], "entries that are no objects: at position 1"),
@@ -217,7 +217,10 @@ def changed(**fields):
         ([changed(keypoints=[])], r"must be 9 numbers.*: 0 \(0\)"),
         ([changed(keypoints="text")], "must be 9 numbers.*no list"),
         ([changed(keypoints=[[1, 2, 3]] * 9)], "keypoints must be finite numbers"),
-        ([FOUND, changed(image_id=9)], "1 results are of images that .* does not list.*: 9"),
+        (
+            [FOUND, changed(image_id=9)],
+            r"results are of images that .* does not list \(1 results\).*: 9",
+        ),
         ([changed(image_id="7")], "image_id must be a whole number of 0 or more"),
         ([changed(image_id=-7)], "image_id must be a whole number of 0 or more"),
         ([changed(image_id=2**70)], "image_id must be a whole number of 0 or more"),
@@ -251,6 +254,7 @@ def annotated(**fields):
         (annotated(keypoints=[float("nan")] * 9), "not all finite numbers"),
         (annotated(keypoints=[0] * 9, bbox="gone"), "need a bbox"),
         (annotated(iscrowd=2), "iscrowd must be 0 or 1"),
+        ({k: v for k, v in CONTENT.items() if k != "annotations"}, "nothing can be judged by it"),
         (annotated(num_keypoints="many"), "whole number as 'num_keypoints'"),
     ],
 )
@@ -271,7 +275,10 @@ def test_an_area_is_assumed_if_that_is_asked_for(scored):
 
 def test_decisions_are_counted(scored):
     other = {"id": 2, "name": "ball"}
-    content = {**annotated(id=0, num_keypoints=3), "categories": [*CONTENT["categories"], other]}
+    content = {
+        **annotated(id=0, num_keypoints=3, keypoints=[10, 10, 2, 40, 60, 7, 0, 0, 0]),
+        "categories": [*CONTENT["categories"], other],
+    }
     twins = [dict(FOUND) for _ in range(3)]
     almost = changed(keypoints=[*FOUND["keypoints"][:-1], 0.11])
     results = [*twins, almost, changed(category_id=2), *[changed(score=0.4)] * 30]
@@ -281,6 +288,7 @@ def test_decisions_are_counted(scored):
     assert notes == {
         "annotations whose num_keypoints is not how many keypoints are labelled": 1,
         "annotation with id 0": 1,
+        "keypoints whose visibility is not 0": 1,
         "results of other categories": 1,
         "results that equal an earlier one in image": 2 + 29,
         "results beyond the 20 of the highest scores in their image": 14,

@@ -47,7 +47,7 @@ def evaluate(
     data: str | None = optional(DATA),
     split: str = typer.Option("val", help="val, test or train."),
     out: Path = option(
-        "Folder to write results.json (COCO results), metrics.json and report.html to."
+        "Folder to write metrics.json, report.html and, of a model, results.json (COCO results) to."
     ),
     against: str = option(
         "A second model, measured beside it: differences with their intervals. --refine and "

@@ -39,6 +39,7 @@ def score(
             "evaluate measures a model (evopose evaluate MODEL DATA) or scores results that are "
             "there (evopose evaluate --results RESULTS.json --annotations GT.json [--assume-area])"
             f"; it needs one of the two, got {', '.join(told) or 'neither'}"
+            f"{_mend(results, annotations, others, unused)}"
         )
     from evopose.cli.evaluate_words import print_evaluation, write_figures
     from evopose.evaluation.results import score_results
@@ -73,3 +74,17 @@ def score(
     print_evaluation(screen, facts)
     if out is not None:
         say(screen, f"wrote metrics.json and report.html (without pictures) to {out}", exact=True)
+
+
+def _mend(
+    results: Path | None, annotations: str | None, others: Mapping[str, Any], unused: list[str]
+) -> str:
+    """Return what to do about options that fit neither form, as the end of a sentence."""
+    if results is not None:
+        lacking = " add --annotations" if annotations is None else ""
+        superfluous = f" leave {', '.join(unused)} out" if unused else ""
+        return f":{lacking}{',' if lacking and superfluous else ''}{superfluous}"
+    lacks = [name for name in ("MODEL", "DATA") if others[name] is None]
+    if len(lacks) == 1:
+        return f": add {lacks[0]}"
+    return "" if lacks else ": --assume-area goes with --results"

@@ -26,6 +26,8 @@ def read_results(path: Path, count: int) -> list[dict[str, Any]]:
         came = type(content).__name__
         if isinstance(content, dict):
             came = f"an object with the keys {', '.join(content)}" if content else "an empty object"
+            if "annotations" in content:
+                came += " (are the two files exchanged?)"
         raise DataError(f"{path}: expected {EXPECTED}, got {came}")
     places = [f"at position {i}" for i, one in enumerate(content) if not isinstance(one, dict)]
     refuse(places, path, f"expected {EXPECTED}; entries that are no objects")

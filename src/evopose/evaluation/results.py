@@ -223,8 +223,8 @@ def _check_images(
     strange = ~np.isin(columns.image_ids, images)
     refuse(
         np.unique(columns.image_ids[strange]), results,
-        f"{int(strange.sum())} results are of images that {annotations} does not list; judge them "
-        "by the annotations they were made for, or leave them out; ids of these images",
+        f"results are of images that {annotations} does not list ({int(strange.sum())} results); "
+        "judge them by the annotations they were made for, or leave them out; ids of these images",
     )  # fmt: skip
 
 
