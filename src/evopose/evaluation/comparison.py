@@ -15,16 +15,8 @@ from numpy.typing import NDArray
 from evopose.errors import DataError
 from evopose.evaluation.accumulation import accumulate
 from evopose.evaluation.judging import Evaluation
-from evopose.evaluation.matching import (
-    AREAS,
-    Floats,
-    Matches,
-    Problem,
-    make_problem,
-    match,
-    pair_oks,
-    similarities,
-)
+from evopose.evaluation.matching import AREAS, Matches, match
+from evopose.evaluation.problem import Floats, Problem, make_problem, pair_oks, similarities
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.structures import PoseDataset
 

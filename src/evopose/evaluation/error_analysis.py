@@ -23,14 +23,13 @@ from evopose.evaluation.error_kinds import (
     Kinds,
     classify,
 )
-from evopose.evaluation.matching import (
+from evopose.evaluation.matching import Matches, match
+from evopose.evaluation.problem import (
     Bools,
     Floats,
     Ints,
-    Matches,
     Problem,
     make_problem,
-    match,
     pair_oks,
     similarities,
 )

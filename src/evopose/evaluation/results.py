@@ -17,7 +17,7 @@ from evopose.errors import DataError
 from evopose.evaluation.error_analysis import ErrorAnalysis, errors_of
 from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
 from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
-from evopose.evaluation.matching import problem_of
+from evopose.evaluation.problem import problem_of
 from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.result_rows import read_results
 from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
