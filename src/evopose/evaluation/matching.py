@@ -8,11 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.evaluation.problem import Bools, Floats, Ints, Problem, order_by, places_in_runs
+from evopose.metrics.truth import AREAS
 
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
-
-AREAS = {"": (0.0, 1e10), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
-"""Areas of the persons that count, by the letter of APM and APL."""
 
 _NEAR_ONE = 1 - 1e-10
 

@@ -17,7 +17,7 @@ from evopose.errors import DataError
 from evopose.evaluation.error_analysis import ErrorAnalysis, errors_of
 from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
 from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
-from evopose.evaluation.problem import problem_of
+from evopose.evaluation.problem import MOST_RESULTS, problem_of
 from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.result_rows import read_results
 from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
@@ -27,9 +27,6 @@ from evopose.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from hotcoco import COCO
-
-COUNTED = 20
-"""Results of an image that count for AP, those of the highest scores. Source: pycocotools."""
 
 _SAID = b"hotcoco: load_res() warning"
 """What hotcoco says of results of unknown images and categories; here they are refused, and counted
@@ -248,7 +245,7 @@ def _highest(columns: Columns) -> NDArray[np.intp]:
     order = np.lexsort((-columns.scores, columns.image_ids))
     ids = columns.image_ids[order]
     rank = np.arange(len(ids)) - np.searchsorted(ids, ids)
-    return np.sort(order[rank < COUNTED])
+    return np.sort(order[rank < MOST_RESULTS])
 
 
 def _doubled(columns: Columns) -> int:
@@ -270,9 +267,8 @@ def _notes(
         "results of other categories, left out": len(columns.scores) - len(kept.scores),
         "results that equal an earlier one in image, score and keypoints; they stay, as in "
         "pycocotools": _doubled(kept),
-        f"results beyond the {COUNTED} of the highest scores in their image, which do not count": (
-            len(kept.scores) - len(counting)
-        ),
+        f"results beyond the {MOST_RESULTS} of the highest scores in their image, which do not "
+        "count": len(kept.scores) - len(counting),
         "persons to be found in images without results": int(alone.sum()),
     }
     return {what: count for what, count in counted.items() if count}
