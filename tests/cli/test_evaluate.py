@@ -9,7 +9,7 @@ import pytest
 from evopose.models import build_model
 from evopose.models.inputs import CodecSpec
 from evopose.models.modelfile import load_model, model_card, save_model
-from evopose.skeleton import COCO_PERSON
+from evopose.skeleton import COCO_PERSON, Skeleton
 
 DOTS = ("nose", "left_hand", "right_hand")
 
@@ -247,6 +247,39 @@ def test_a_codec_is_trained_remembered_and_read_otherwise(evopose, dots, tmp_pat
     )
     assert refused.code == 2
     assert "mspn has a codec of its own" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("codec", "told"),
+    [
+        (CodecSpec(name="dark", params={"sigma": 1.3, "blur_kernel": 7, "peak": 1.0}), "dark, wi"),
+        (CodecSpec(name="gaussian", params={"sigma": 1.3, "round_centre": False}), "gaussian, wi"),
+        (CodecSpec(name="gaussian", params={"sigma": 2.0, "activation": "softmax"}), None),
+    ],
+)
+def test_a_files_codec_goes_on_with_its_parameters(evopose, dots, tmp_path, codec, told):
+    net = build_model("narrow", input_hw=(32, 32), num_keypoints=3)
+    skeleton = Skeleton(keypoints=DOTS, limbs=((0, 1), (0, 2)), flip_pairs=((1, 2),))
+    file = save_model(
+        tmp_path / "file.safetensors", net, model_card(net, skeleton=skeleton, codec=codec)
+    )
+    common = [
+        dots, "--epochs", 1, "--batch-size", 24, "--threads", 1, "--precision", "fp32",
+        "--loss", "mse",
+    ]  # fmt: skip
+    done = evopose("train", file, *common, "--out", tmp_path / "own")
+    assert done.code == 0, done.err
+    found = load_model(tmp_path / "own/model.safetensors").card.codec
+    if told is None:  # logits became heatmaps: their codec is the loss's
+        assert found.params["activation"] == "none"
+        return
+    assert found == codec
+    assert f"codec: {told}th the file's parameters" in done.out
+    config = json.loads((tmp_path / "own/config.json").read_text())
+    assert config["codec_params"] == codec.params
+    again = evopose("train", tmp_path / "own", *common, "--codec", "dark", "--out", tmp_path / "x")
+    assert again.code == 0, again.err
+    assert "blur_kernel" not in load_model(tmp_path / "x/model.safetensors").card.codec.params
 
 
 def test_a_model_beside_itself_read_otherwise(evopose, finished_run, dots, refiner):

@@ -1,6 +1,8 @@
 """`evopose evaluate --results`: scoring what someone else has found."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -34,7 +36,15 @@ def test_results_are_scored(evopose, files, tmp_path):
     assert done.json["notes"] == expected.notes
     written = json.loads((out / "metrics.json").read_text())
     assert written | {"folder": str(out)} == done.json
+    page = (out / "report.html").read_text()
+    for said in ("How far from their labels", "PCK@0.2", "What AP is lost to", "No pictures: "):
+        assert said in page
+    assert "1 results that equal an earlier one" in page
+    assert done.json["errors"]["ap"] == pytest.approx(done.json["AP"], abs=1e-12)
+    assert done.json["keypoints"]["all"]["epe"] == 0
     told = evopose(*given).out
+    assert "AP lost to" in told
+    assert "PCK@0.2 100 %" in told
     for name in AP_NAMES:
         assert name in told
     assert "1 results that equal an earlier one" in told
@@ -46,10 +56,15 @@ def test_results_are_scored(evopose, files, tmp_path):
     [
         ((), "got neither"),
         (("model",), "got MODEL"),
-        (("--results", "a.json"), "got --results"),
-        (("model", "data", "--results", "a.json", "--annotations", "b.json"), "MODEL, DATA"),
-        (("--results", "a.json", "--annotations", "b.json", "--limit", 3), "--limit"),
-        (("model", "data", "--assume-area"), "--assume-area"),
+        (("model",), "got MODEL: add DATA"),
+        (("--results", "a.json"), "got --results: add --annotations"),
+        (("--results", "a.json", "--limit", 3), "add --annotations, leave --limit out"),
+        (
+            ("model", "data", "--results", "a.json", "--annotations", "b.json"),
+            "leave MODEL, DATA out",
+        ),
+        (("--results", "a.json", "--annotations", "b.json", "--limit", 3), "leave --limit out"),
+        (("model", "data", "--assume-area"), "--assume-area goes with --results"),
     ],
 )
 def test_neither_form_is_an_error_that_tells_both(evopose, arguments, got):
@@ -67,3 +82,16 @@ def test_what_is_wrong_is_said(evopose, files, tmp_path):
     done = evopose("evaluate", "--results", empty, "--annotations", annotations)
     assert done.code == 2
     assert "is not JSON, or is cut off" in done.err
+
+
+def test_the_whole_verb_loads_no_torch(files, tmp_path):
+    results, annotations = files
+    code = (
+        "import sys\nfrom evopose.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, "evaluate", "--results", results, "--annotations",
+               annotations, "--out", tmp_path / "out"]  # fmt: skip
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+    assert (tmp_path / "out" / "report.html").is_file()

@@ -9,7 +9,7 @@ import pytest
 
 from evopose.errors import DataError
 from evopose.evaluation.comparison import compare, draws, weighted_mean
-from evopose.evaluation.evaluate import Evaluation, as_results, judge
+from evopose.evaluation.judging import Evaluation, as_results, judge
 from evopose.metrics.coco_ap import AP_NAMES, coco_ap
 from evopose.skeleton import Skeleton
 from evopose.structures import ImageRecord, Instance, PoseDataset

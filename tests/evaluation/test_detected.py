@@ -9,7 +9,6 @@ import pytest
 from evopose.data.layouts import open_dataset
 from evopose.errors import DataError
 from evopose.evaluation.detected import (
-    SUPPRESSIONS,
     Detections,
     detect,
     evaluate_detections,
@@ -17,6 +16,7 @@ from evopose.evaluation.detected import (
     read_detections,
 )
 from evopose.evaluation.evaluate import evaluate
+from evopose.evaluation.pose_scores import SUPPRESSIONS, ScoreRules
 from evopose.inference.boxes import Boxes, boxes_xywh
 from evopose.inference.pipeline import Pipeline, open_pipeline
 from evopose.inference.runtimes.pytorch import TorchModel
@@ -84,7 +84,11 @@ def test_poses_on_each_other_stay_if_asked_for(dots) -> None:
     }
     found = {
         nms: evaluate_detections(
-            pipeline(toy), dataset, Detections(by_image=boxes), source="", nms=nms
+            pipeline(toy),
+            dataset,
+            Detections(by_image=boxes),
+            source="",
+            rules=ScoreRules(nms=nms),
         ).results
         for nms in SUPPRESSIONS
     }

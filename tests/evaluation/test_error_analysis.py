@@ -13,7 +13,7 @@ import pytest
 
 from evopose.evaluation.error_analysis import ERRORS, LOSSES, analyse_errors
 from evopose.evaluation.error_kinds import FITS, KINDS, NEAR, RIGHT, kinds_of
-from evopose.evaluation.matching import make_problem, similarities
+from evopose.evaluation.problem import make_problem, similarities
 from evopose.metrics.coco_ap import coco_ap
 from evopose.skeleton import COCO_PERSON, Skeleton
 from evopose.structures import Instance

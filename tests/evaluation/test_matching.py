@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evopose.evaluation.comparison import ten_numbers
-from evopose.evaluation.matching import make_problem
+from evopose.evaluation.problem import make_problem
 from evopose.metrics.coco_ap import AP_NAMES, coco_ap
 from evopose.skeleton import COCO_PERSON
 from evopose.structures import Instance

@@ -1,6 +1,7 @@
 """Results files judged: pycocotools' numbers, and what is wrong with files."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,9 +11,12 @@ import pytest
 from coco_judge import judge, random_problem
 from evopose.data.coco import ASSUMED_AREA
 from evopose.errors import DataError
+from evopose.evaluation.error_analysis import analyse_errors
+from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.results import Score, score_results
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.skeleton import COCO_PERSON
+from evopose.structures import Instance
 
 PERSON = {
     "id": 4, "image_id": 7, "category_id": 1, "iscrowd": 0, "num_keypoints": 2,
@@ -79,7 +83,7 @@ def test_published_files_have_their_ten_numbers(shared, tmp_path, case):
     found.write_text(json.dumps(results))
     score = score_results(found, truth, assume_area=case["area"] != "as given")
     np.testing.assert_allclose(values(score), case["stats"], rtol=0, atol=1e-9)
-    assert 0.5 < score.mean_best_oks < 1
+    assert 0.5 < score.mean_oks < 1
     assert not score.skeleton.sigmas_assumed
     assert any("without area" in what for what in score.notes) == (case["area"] != "as given")
 
@@ -110,9 +114,59 @@ def test_the_best_oks_by_hand(scored):
     far = {**FOUND, "keypoints": [500.0] * 9, "score": 0.9}
     squared = np.array([1.5**2 + 0.5**2, 3**2 + 1])
     by_hand = np.exp(-squared / (2 * person["area"] * 0.1**2)).mean()
-    assert scored(CONTENT, [far, FOUND]).mean_best_oks == pytest.approx(by_hand / 2)  # of 2 persons
-    assert scored(CONTENT, []).mean_best_oks == 0
-    assert scored({**CONTENT, "annotations": []}, []).mean_best_oks is None
+    assert scored(CONTENT, [far, FOUND]).mean_oks == pytest.approx(by_hand / 2)  # of 2 persons
+    assert scored(CONTENT, []).mean_oks == 0
+    assert scored({**CONTENT, "annotations": []}, []).mean_oks is None
+
+
+def test_the_error_analysis_starts_from_the_ap(scored):
+    """Its own matching of adversarial files, far keypoints and boxes that contradict among them."""
+    defined = 0
+    for seed in range(40):
+        content, results = random_problem(np.random.default_rng(seed))
+        results = [one for one in results if one["category_id"] == 1]
+        found = scored(content, results)
+        if found.ap["AP"] is not None:
+            defined += 1
+            assert found.errors.ap == pytest.approx(found.ap["AP"], abs=1e-12), seed
+    assert defined > 20
+
+
+def test_errors_and_distances_equal_those_of_values(scored):
+    """The same persons and results, as columns of files and as values."""
+    for seed in range(12):
+        content, results = random_problem(np.random.default_rng(seed))
+        results = [one for one in results if one["category_id"] == 1 and "bbox" not in one]
+        count = len(content["categories"][0]["sigmas"])
+        people = []
+        for one in content["annotations"]:
+            pose = np.array(one["keypoints"], np.float64).reshape(count, 3)
+            one["num_keypoints"] = int((pose[:, 2] > 0).sum())
+            box = np.add(one["bbox"], [0, 0, *one["bbox"][:2]])
+            if one["category_id"] == 1:
+                people.append(
+                    Instance(id=one["id"], image_id=one["image_id"], area=one["area"],
+                             is_crowd=bool(one["iscrowd"]), keypoints=pose, box_xyxy=box)
+                )  # fmt: skip
+        found = scored(content, results)
+        assert found.errors.to_json() == analyse_errors(people, results, found.skeleton).to_json()
+        posed = found.nearest >= 0
+        for place, result in zip(found.whom[posed], found.nearest[posed], strict=True):
+            assert found.truth.image_ids[place] == results[result]["image_id"]
+        labelled = found.truth.keypoints[found.whom[posed]][..., 2] > 0
+        assert found.keypoints.labelled.tolist() == labelled.sum(axis=0).tolist()
+        scored_oks = found.keypoints.values["oks"]
+        assert np.isnan(scored_oks.all) or 0 <= scored_oks.all <= 1
+
+
+def test_sides_that_cannot_be_read_are_done_without_and_counted(scored):
+    named = {**CONTENT["categories"][0], "keypoints": ["a", "left_b", "right_c"]}
+    found = scored({**CONTENT, "categories": [named]}, [FOUND])
+    assert found.errors.inversions_known is False
+    (note,) = [what for what in found.notes if "nothing counts as an inversion" in what]
+    assert "left_b" in note
+    paired = {**named, "keypoints": ["a", "left_b", "right_b"]}
+    assert scored({**CONTENT, "categories": [paired]}, [FOUND]).errors.inversions_known
 
 
 def test_why_numbers_are_not_defined(scored):
@@ -141,7 +195,7 @@ def changed(**fields):
     [
         ("", "is not JSON, or is cut off"),
         (json.dumps([FOUND])[:-20], "is not JSON, or is cut off"),
-        ({"annotations": [FOUND]}, "got an object with the keys annotations"),
+        ({"annotations": [FOUND]}, "the keys annotations .are the two files exchanged"),
         ({}, "got an empty object"),
         ("null", "got NoneType"),
         ([FOUND, 3], "entries that are no objects: at position 1"),
@@ -163,7 +217,10 @@ def changed(**fields):
         ([changed(keypoints=[])], r"must be 9 numbers.*: 0 \(0\)"),
         ([changed(keypoints="text")], "must be 9 numbers.*no list"),
         ([changed(keypoints=[[1, 2, 3]] * 9)], "keypoints must be finite numbers"),
-        ([FOUND, changed(image_id=9)], "1 results are of images that .* does not list.*: 9"),
+        (
+            [FOUND, changed(image_id=9)],
+            r"results are of images that .* does not list \(1 results\).*: 9",
+        ),
         ([changed(image_id="7")], "image_id must be a whole number of 0 or more"),
         ([changed(image_id=-7)], "image_id must be a whole number of 0 or more"),
         ([changed(image_id=2**70)], "image_id must be a whole number of 0 or more"),
@@ -197,6 +254,7 @@ def annotated(**fields):
         (annotated(keypoints=[float("nan")] * 9), "not all finite numbers"),
         (annotated(keypoints=[0] * 9, bbox="gone"), "need a bbox"),
         (annotated(iscrowd=2), "iscrowd must be 0 or 1"),
+        ({k: v for k, v in CONTENT.items() if k != "annotations"}, "nothing can be judged by it"),
         (annotated(num_keypoints="many"), "whole number as 'num_keypoints'"),
     ],
 )
@@ -217,7 +275,10 @@ def test_an_area_is_assumed_if_that_is_asked_for(scored):
 
 def test_decisions_are_counted(scored):
     other = {"id": 2, "name": "ball"}
-    content = {**annotated(id=0, num_keypoints=3), "categories": [*CONTENT["categories"], other]}
+    content = {
+        **annotated(id=0, num_keypoints=3, keypoints=[10, 10, 2, 40, 60, 7, 0, 0, 0]),
+        "categories": [*CONTENT["categories"], other],
+    }
     twins = [dict(FOUND) for _ in range(3)]
     almost = changed(keypoints=[*FOUND["keypoints"][:-1], 0.11])
     results = [*twins, almost, changed(category_id=2), *[changed(score=0.4)] * 30]
@@ -227,6 +288,7 @@ def test_decisions_are_counted(scored):
     assert notes == {
         "annotations whose num_keypoints is not how many keypoints are labelled": 1,
         "annotation with id 0": 1,
+        "keypoints whose visibility is not 0": 1,
         "results of other categories": 1,
         "results that equal an earlier one in image": 2 + 29,
         "results beyond the 20 of the highest scores in their image": 14,
@@ -256,6 +318,20 @@ def test_sigmas_are_coco_s_or_said_to_be_assumed(scored):
     known = scored({**CONTENT, "categories": [coco], "annotations": people}, [])
     assert known.skeleton.sigmas == COCO_PERSON.sigmas
     assert not known.skeleton.sigmas_assumed
+
+
+def test_hotcoco_says_nothing_of_its_own(scored, capfd):
+    scored(CONTENT, [FOUND, changed(category_id=7)])
+    with pytest.raises(DataError, match="does not list"):
+        scored(CONTENT, [changed(image_id=9)])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_others_say_meanwhile_comes_out(capfd):
+    with without_lines(b"a library: "):
+        os.write(2, b"a library: of no use\nof use\n")
+    os.write(2, b"a library: later\n")
+    assert capfd.readouterr().err == "of use\na library: later\n"
 
 
 def test_scoring_loads_no_torch():

@@ -11,7 +11,6 @@ from evopose.metrics.pck import (
     box_sizes,
     distances,
     epe,
-    head_box_sizes,
     head_sizes,
     keypoint_oks,
     nme,
@@ -114,7 +113,6 @@ def test_sizes_by_hand():
     assert head_sizes(truth[:, 1:], NAMES[1:]) is None
     boxes = np.array([[10.0, 20, 13, 24]])
     np.testing.assert_allclose(box_sizes(boxes), [4])
-    np.testing.assert_allclose(head_box_sizes(boxes), [3])
 
 
 def test_nothing_labelled_is_nan_and_shapes_are_checked():

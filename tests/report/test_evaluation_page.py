@@ -10,7 +10,8 @@ import pytest
 from evopose.errors import DataError
 from evopose.evaluation.comparison import compare
 from evopose.evaluation.error_analysis import LOSSES, analyse_errors
-from evopose.evaluation.evaluate import Evaluation, as_results, judge
+from evopose.evaluation.judging import Evaluation, as_results, judge
+from evopose.evaluation.keypoints import keypoint_errors
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.evaluation_figures import (
     KIND_COLOURS,
@@ -27,6 +28,8 @@ from evopose.report.evaluation_tables import (
     change_text,
     comparison_rows,
     comparison_text,
+    distance_rows,
+    distance_text,
     keypoint_rows,
     loss_rows,
 )
@@ -157,6 +160,32 @@ def test_rows_of_losses_and_keypoints(facts):
     assert "no mirror keypoints" in loss_rows(plain)[2]["what it is"]
 
 
+def test_rows_of_distances(facts):
+    found = facts.evaluation.keypoints
+    rows = {row["keypoint"]: row for row in distance_rows(found)}
+    assert list(rows) == [*SKELETON.keypoints, "all"]
+    assert list(rows["all"]) == ["keypoint", "labelled", "OKS", "PCK@0.2", "AUC", "EPE", "NME"]
+    assert rows["nose"]["labelled"] == "16"
+    assert rows["nose"]["PCK@0.2"] == "94 %"  # but that of person 7
+    assert rows["nose"]["EPE"] == "25.0 px"  # 400 of one in 16
+    assert rows["all"]["labelled"] == "48"
+    page = evaluation_page(facts)
+    assert "How far from their labels" in page
+    assert "EPE: mean distance in pixels" in page
+    assert distance_text(found).startswith("48 labelled keypoints of persons with a pose: OKS 0.")
+    empty = keypoint_errors(
+        np.empty((0, 3, 3)), np.empty((0, 3, 3)), boxes_xyxy=np.empty((0, 4)), areas=np.empty(0),
+        skeleton=Skeleton(keypoints=("head_top", "upper_neck", "tail")),
+    )  # fmt: skip
+    assert distance_rows(empty)[-1]["PCKh@0.5"] == "-"
+
+
+def test_notes_and_missing_pictures_are_said(facts):
+    page = evaluation_page(replace(facts, notes={"<poses> of score 0": 1234}, no_pictures="none"))
+    assert "<li>1,234 &lt;poses&gt; of score 0</li>" in page
+    assert "<p>None.</p>" in page
+
+
 def test_figures_show_what_was_counted(facts, both):
     found = oks_figure({"a": facts.evaluation.oks, "b": both.other_evaluation.oks})
     assert [sum(trace["y"]) for trace in found["data"]] == [16, 16]
@@ -195,7 +224,7 @@ def test_nothing_found_and_nobody_there(facts, dataset):
     nothing = replace(facts, errors=analyse_errors(dataset.instances, [], SKELETON))
     page = evaluation_page(nothing)
     assert 'id="losses"' in page
-    assert 'id="keypoints"' not in page
+    assert "kinds of errors of each keypoint" not in page
     nobody = replace(facts, errors=analyse_errors([], [], SKELETON))
     assert 'id="losses"' not in evaluation_page(nobody)
     assert {row["AP then"] for row in loss_rows(nobody.errors)} == {"-"}

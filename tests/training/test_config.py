@@ -32,6 +32,7 @@ from evopose.training.config import TrainConfig
         ({"schedule": "step"}, "milestones go with the step schedule"),
         ({"milestones": (3,)}, r"milestones go with the step schedule.* got cosine with \(3,\)"),
         ({"peak": 0.0}, "peak must be positive"),
+        ({"codec_params": {"sigma": 2.0}}, "codec_params are those of a codec: name it, too"),
         ({"codec": "simcc"}, "codec must be one of gaussian, dark, udp, megvii, soft_argmax"),
         ({"codec": "udp", "loss": "mspn"}, "mspn has a codec of its own, megvii; udp goes with"),
         ({"codec": "soft_argmax"}, "trained with mse cannot be read by soft_argmax; use softmax"),
@@ -62,6 +63,7 @@ def test_what_older_versions_wrote_is_read() -> None:
         "truncate",
         "input",
         "codec",
+        "codec_params",
     ):
         del value[name]
     for name in ("scale_range", "extension", "rotation_uniform"):

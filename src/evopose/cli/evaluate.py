@@ -1,12 +1,9 @@
 """`evopose evaluate`: how good a model is on a dataset."""
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from evopose.cli import app
 from evopose.cli.loading import (
@@ -27,24 +24,22 @@ from evopose.cli.options import (
     device_option,
     option,
     optional,
-    print_json,
     say,
 )
 from evopose.cli.scoring import score, unless
 from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
-    from evopose.evaluation.evaluate import Evaluation
     from evopose.inference.pipeline import Pipeline
-    from evopose.structures import PoseDataset
 
 _NETWORK, _MACHINE = "Network", "Data, machine and folder"
 _BOXES = "Where the persons are"
-_SCORING = "Results that someone made"
+_SCORES = "How poses are scored"
+_RESULTS = "Results that someone made"
 SPLITS = ("train", "val", "test")
 BATCH = 32
-LIKELY = 0.1
-"""Boxes of a detector below this score are left out: AP weighs them little."""
+COUNTED = 0.2
+"""That of `inference.pipeline`, which loads torch: tests compare them."""
 
 
 @app.command()
@@ -53,7 +48,7 @@ def evaluate(
     data: str | None = optional(DATA),
     split: str = typer.Option("val", help="val, test or train."),
     out: Path = option(
-        "Folder to write results.json (COCO results), metrics.json and report.html to."
+        "Folder to write metrics.json, report.html and, of a model, results.json (COCO results) to."
     ),
     against: str = option(
         "A second model, measured beside it: differences with their intervals. --refine and "
@@ -79,20 +74,36 @@ def evaluate(
         "Boxes of a detector instead of labelled ones: a JSON of COCO detection results.", _BOXES
     ),
     detector: str = detector_option(_BOXES),
+    unlabelled: bool = typer.Option(
+        False,
+        "--unlabelled",
+        help="Only write poses in these boxes as COCO's server takes them (--out), whatever is "
+        "labelled. A file without annotations (image_info_test-dev2017.json) implies it.",
+        rich_help_panel=_BOXES,
+    ),
+    keypoint_threshold: float = typer.Option(
+        COUNTED,
+        help="A pose's score is its box's times the mean of its keypoints' scores above this.",
+        rich_help_panel=_SCORES,
+    ),
     nms: str = typer.Option(
         "hard",
         help="Of a detector's poses on each other: hard drops the worse, soft lowers its score, "
         "none keeps all.",
-        rich_help_panel=_BOXES,
+        rich_help_panel=_SCORES,
+    ),
+    nms_keypoint_threshold: float = option(
+        "For that, compare two poses by keypoints that both score above this; default by all.",
+        _SCORES,
     ),
     annotations: str = annotation_option(_MACHINE),
     results: Path | None = option(
-        "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _SCORING
+        "Score these COCO results by --annotations GT.json, without MODEL and DATA.", _RESULTS
     ),
     assume_area: bool = typer.Option(
         False,
         "--assume-area",
-        rich_help_panel=_SCORING,
+        rich_help_panel=_RESULTS,
         help="With --results: an annotation without area has 0.53 times its box.",
     ),
     limit: int = option("Only so many images, spread evenly.", _MACHINE),
@@ -108,10 +119,18 @@ def evaluate(
     good the network is, whatever finds the persons; with --boxes or --detector in the boxes that a
     detector found, as COCO's tables do. AP ignores crowds and unlabelled persons as COCO does. What
     goes wrong is counted: keypoints that jitter, are taken for their mirror keypoint or another
-    person's, or are missed, and the AP that each kind costs. With --results it scores what someone
-    else has found, by the file of --annotations.
+    person's, or are missed, and the AP that each kind costs.
 
-    Example: evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
+    With --results it scores, by the file of --annotations, what someone else has found. Of images
+    that nobody labelled, as COCO's test-dev, it writes what the server takes, and measures nothing.
+
+    Examples:
+
+    evopose evaluate runs/train-20260101-120000 people/ --split test --out measured
+
+    evopose evaluate hrnet-w32 coco/ --weights coco --boxes found.json
+
+    evopose evaluate --results results.json --annotations person_keypoints_val2017.json
     """
     if results is not None or assume_area or model is None or data is None:
         others = {
@@ -120,32 +139,33 @@ def evaluate(
             "--runtime": runtime, "--boxes": boxes,
             "--detector": detector, "--limit": limit, "--threads": threads,
             "--split": unless(split, "val"), "--nms": unless(nms, "hard"),
+            "--unlabelled": unless(unlabelled, False),
+            "--keypoint-threshold": unless(keypoint_threshold, COUNTED),
+            "--nms-keypoint-threshold": nms_keypoint_threshold,
             "--no-flip-test": unless(no_flip_test, False), "--device": unless(device, "auto"),
             "--batch-size": unless(batch_size, BATCH),
         }  # fmt: skip
         score(results, annotations, others, assume_area=assume_area, out=out, as_json=as_json)
         return
-    from evopose.cli.bars import bar
-    from evopose.cli.evaluate_words import (
-        against_json,
-        beside,
-        print_evaluation,
-        settings,
-        write_all,
-    )
-    from evopose.cli.live import DataDisplay
+    from evopose.cli.evaluate_boxes import check_boxes
+    from evopose.cli.evaluate_labelled import measure, open_split
+    from evopose.cli.evaluate_unlabelled import check_unlabelled, find_list, write_poses
     from evopose.cli.loading import load_pipeline, reference_running
-    from evopose.data.coco import ASSUMED_AREA
-    from evopose.data.layouts import open_dataset
-    from evopose.evaluation.error_analysis import analyse_errors
-    from evopose.evaluation.evaluate import some_images
+    from evopose.evaluation.pose_scores import ScoreRules
     from evopose.inference.model_files import find_model_file
-    from evopose.report.evaluation_tables import EvaluationFacts
     from evopose.training.compute import prepare, resolve_compute
 
     screen = console(as_json)
     if split not in SPLITS:
         raise ConfigError(f"--split is one of {', '.join(SPLITS)}, got {split!r}")
+    rules = ScoreRules(
+        counted_above=keypoint_threshold, nms=nms, nms_counted_above=nms_keypoint_threshold
+    )
+    listed = find_list(data, annotations, split, unlabelled=unlabelled)
+    if listed is not None:
+        given = {"--boxes": boxes, "--detector": detector, "--against": against}
+        check_unlabelled(listed, given, out)
+    check_boxes(boxes, detector, rules)
     compute = resolve_compute(device, threads=threads, precision="fp32")
     prepare(compute)
 
@@ -159,96 +179,29 @@ def evaluate(
         )  # fmt: skip
 
     pipeline = opening(model, against is None, refine=refine, decoder=decoder)
-    rival = None if against is None else opening(against, alone=False)
-    opened = open_dataset(
-        data, annotations=annotations, only=(split,), on_progress=DataDisplay(screen)
-    )
-    dataset = opened.named(split)
-    if limit is not None:
-        dataset = some_images(dataset, limit)
-    say(screen, f"device: {compute.describe()}")
-    say(
-        screen,
-        f"data: {data}, {split}: {len(dataset.trainable):,} persons in {len(dataset.images):,} "
-        f"images{_assumed(dataset.skeleton.sigmas_assumed)}",
-    )
-    if dataset.areas_assumed:
-        say(
-            screen,
-            f"areas: {dataset.areas_assumed:,} persons have none; {ASSUMED_AREA} times their box "
-            "is taken for it",
-        )
-    measure = _measurer(screen, dataset, boxes, detector, nms, compute.threads)
-    with bar(screen, "evaluating") as on_progress:
-        found = measure(pipeline, dataset, on_progress=on_progress)
-    errors = analyse_errors(dataset.instances, found.results, dataset.skeleton)
-    about = {
+    how = {
         "model": model, "weights": weights, "data": data, "split": split, "limit": limit,
         "runtime": pipeline.model.runtime, "flip_test": pipeline.flip_test, "refine": refine,
         "decoder": decoder,
-        "sigmas_assumed": dataset.skeleton.sigmas_assumed,
-        "areas_assumed": dataset.areas_assumed,
-    } | found.metrics() | {"errors": errors.to_json()}  # fmt: skip
-    facts = EvaluationFacts(
-        model=_label(model, refine, decoder), settings=settings(about), evaluation=found,
-        errors=errors, sigmas_assumed=dataset.skeleton.sigmas_assumed,
-    )  # fmt: skip
-    if rival is not None and against is not None:
-        with bar(screen, f"evaluating {against}") as on_progress:
-            other = measure(rival, dataset, on_progress=on_progress)
-        facts = beside(facts, against, other, dataset)
-        about["against"] = against_json(facts)
-    if out is not None:
-        write_all(out, facts, about, dataset)
-    if as_json:
-        print_json(about | {"folder": str(out) if out else None})
+        "keypoint_threshold": keypoint_threshold,
+        "nms": nms if boxes is not None or detector is not None else None,
+        "nms_keypoint_threshold": nms_keypoint_threshold,
+    }  # fmt: skip
+    say(screen, f"device: {compute.describe()}")
+    if listed is not None and out is not None:
+        write_poses(
+            screen, pipeline, listed, boxes=boxes, detector=detector, rules=rules,
+            threads=compute.threads, limit=limit, how=how, out=out, as_json=as_json,
+        )  # fmt: skip
         return
-    print_evaluation(screen, facts)
-    if out is not None:
-        say(screen, f"wrote results.json, metrics.json and report.html to {out}", exact=True)
+    measure(
+        screen, pipeline, open_split(screen, data, annotations, split, limit),
+        label=_label(model, refine, decoder), how=how, rules=rules, boxes=boxes, detector=detector,
+        threads=compute.threads, against=against,
+        rival=None if against is None else opening(against, alone=False), out=out, as_json=as_json,
+    )  # fmt: skip
 
 
 def _label(model: str, refine: str | None, decoder: str | None) -> str:
     """Return what to call the first model: with what it alone has."""
     return f"{model}{', refined' if refine else ''}{f', read by {decoder}' if decoder else ''}"
-
-
-def _assumed(assumed: bool) -> str:
-    return "; its OKS sigmas are assumed, 0.05 each" if assumed else ""
-
-
-def _measurer(
-    screen: Console,
-    dataset: "PoseDataset",
-    boxes: Path | None,
-    detector: str | None,
-    nms: str,
-    threads: int,
-) -> "Callable[..., Evaluation]":
-    """Return what evaluates a pipeline on the dataset, in the boxes asked for, and tell which."""
-    from evopose.cli.bars import bar
-    from evopose.cli.loading import open_finder
-    from evopose.evaluation.detected import (
-        SUPPRESSIONS,
-        detect,
-        evaluate_detections,
-        read_detections,
-    )
-    from evopose.evaluation.evaluate import evaluate as in_labelled_boxes
-
-    if nms not in SUPPRESSIONS:
-        raise ConfigError(f"--nms is one of {', '.join(SUPPRESSIONS)}, got {nms!r}")
-    if boxes is not None and detector is not None:
-        raise ConfigError("give --boxes or --detector, not both")
-    if boxes is not None:
-        found, source = read_detections(boxes, dataset), str(boxes)
-    elif detector is not None:
-        finder = open_finder(detector, screen, threads, threshold=LIKELY)
-        with bar(screen, "finding persons") as on_progress:
-            found, source = detect(finder, dataset, on_progress=on_progress), finder.name
-    else:
-        say(screen, "boxes: from the annotations")
-        return in_labelled_boxes
-    left_out = "".join(f"; left out {count:,} {why}" for why, count in found.left_out.items())
-    say(screen, f"boxes: {found.count:,} of {source}{left_out}", exact=True)
-    return functools.partial(evaluate_detections, detections=found, source=source, nms=nms)

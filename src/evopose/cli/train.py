@@ -160,7 +160,7 @@ def train(
         parent=parent,
     )
     if card is not None:  # what the weights have learned to see
-        config = replace(config, input=card.input, codec=config.codec or _codec_of(card, config))
+        config = replace(config if config.codec else _with_codec_of(card, config), input=card.input)
     say(screen, f"device: {compute.describe()}")
     say(screen, f"recipe: {recipe}, {config.epochs} epochs of batches of {config.batch_size}")
     say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
@@ -168,7 +168,8 @@ def train(
     if card is not None and card.codec.name != reads:
         say(screen, f"codec: {reads}; the file's was {card.codec.name}")
     elif config.codec:
-        say(screen, f"codec: {reads}")
+        with_own = ", with the file's parameters" if config.codec_params is not None else ""
+        say(screen, f"codec: {reads}{with_own}")
     say(
         screen,
         f"data: {splits.source}: {len(splits.train.trainable):,} persons to train, "
@@ -251,16 +252,24 @@ def _poses_of(
     return errors_of(require_model_file(model), compute) if model else synthetic_errors(seed)
 
 
-def _codec_of(card: "ModelCard", config: "TrainConfig") -> str | None:
-    """Return the codec that a file's weights have learned and the loss can go on with; None: the
-    loss's own."""
+def _with_codec_of(card: "ModelCard", config: "TrainConfig") -> "TrainConfig":
+    """Return the configuration with the codec that a file's weights have learned, its parameters
+    included, as far as the loss can go on with it."""
+    from evopose.training.config import ANY_CODEC
     from evopose.training.losses import LOSSES
+    from evopose.training.session import codec_spec
 
+    loss, codec = LOSSES[config.loss], card.codec
     try:
-        replace(config, codec=card.codec.name)
+        named = replace(config, codec=codec.name)
     except ConfigError:
-        return None
-    return None if card.codec.name == LOSSES[config.loss].codec else card.codec.name
+        return config
+    kept = config if codec.name == loss.codec else named
+    meant = loss.codec_params(card.input_hw).get("activation", "none")
+    fits = config.loss in ANY_CODEC and codec.params.get("activation", "none") == meant
+    if fits and codec_spec(kept, card.input_hw) != codec:
+        return replace(named, codec_params=dict(codec.params))
+    return kept
 
 
 def _config(recipe: str, *, epochs: int | None, **options: Any) -> "TrainConfig":

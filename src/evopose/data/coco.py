@@ -1,17 +1,16 @@
 """COCO keypoint JSON: one file becomes one checked dataset."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.data.categories import keypoint_category, skeleton_of
 from evopose.data.checks import IntArray, number_rows, refuse, refuse_doubled, whole_numbers
+from evopose.data.content import Record, find_images, load_content
 from evopose.errors import DataError
 from evopose.structures import ImageRecord, Instance, PoseDataset
 
@@ -19,8 +18,6 @@ log = logging.getLogger(__name__)
 
 ASSUMED_AREA = 0.53
 """A person's area as a part of its box, where the file gives none."""
-
-Record = dict[str, Any]
 
 
 def read_coco(path: Path, *, name: str, image_folders: Sequence[Path]) -> PoseDataset:
@@ -55,66 +52,16 @@ def read_coco(path: Path, *, name: str, image_folders: Sequence[Path]) -> PoseDa
     )
 
 
-def load_content(path: Path) -> Record:
-    """Return the object of a COCO keypoint file, its three lists of objects checked.
-
-    Raises: DataError if it cannot be read, or is something else.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError as error:
-        raise DataError(f"there is no annotation file {path}") from error
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not JSON, or is cut off: {error}") from error
-    keys = ("images", "annotations", "categories")
-    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in keys):
-        came = ", ".join(content) if isinstance(content, dict) else type(content).__name__
-        raise DataError(
-            f"{path} is not COCO keypoint JSON: expected an object with lists {', '.join(keys)}; "
-            f"got {came or 'an empty object'}"
-        )
-    for key in keys:
-        strange = (i for i, r in enumerate(content[key]) if not isinstance(r, dict))
-        refuse(strange, path, f"entries of {key!r} are no objects, at positions")
-    return content
-
-
 def _images(records: list[Record], path: Path, folders: Sequence[Path]) -> tuple[ImageRecord, ...]:
-    if not records:
-        raise DataError(f"{path}: lists no images")
-    where = f"{path}, images"
-    ids = whole_numbers(records, "id", where)
-    refuse_doubled(ids, path, "images")
-    height, width = (whole_numbers(records, key, where) for key in ("height", "width"))
-    refuse(ids[(height < 1) | (width < 1)], where, "height and width must be at least 1; ids")
-    names = [r.get("file_name") for r in records]
-    refuse(
-        (i for i, n in zip(ids.tolist(), names, strict=True) if not isinstance(n, str) or not n),
-        where, "each needs a file_name; those of these ids have none"
-    )  # fmt: skip
-    paths = _find_images([str(n) for n in names], path, folders)
-    return tuple(
-        ImageRecord(id=i, path=p, height=h, width=w)
-        for i, p, h, w in zip(ids.tolist(), paths, height.tolist(), width.tolist(), strict=True)
-    )
-
-
-def _find_images(names: list[str], path: Path, folders: Sequence[Path]) -> list[Path]:
-    """Return the images' paths in the folder that holds most of a few of them."""
-    probe = names[:: max(1, len(names) // 16)]
-    folder = max(folders, key=lambda f: sum((f / n).is_file() for n in probe))
-    paths = [folder / n for n in names]
-    absent = [n for n, p in zip(names, paths, strict=True) if not p.is_file()]
-    if absent:
-        looked = folders if len(absent) == len(names) else [folder]
+    found = find_images(records, path, folders)
+    if found.absent:
+        looked = [found.folder] if found.images else folders
         raise DataError(
-            f"{path}: {len(absent)} of {len(names)} images are missing (the first: "
-            f"{', '.join(absent[:5])}); looked in {', '.join(map(str, looked))}. Put them there, "
-            "or take them and their annotations out of the file"
+            f"{path}: {len(found.absent)} of {len(records)} images are missing (the first: "
+            f"{', '.join(found.absent[:5])}); looked in {', '.join(map(str, looked))}. Put them "
+            "there, or take them and their annotations out of the file"
         )
-    return paths
+    return found.images
 
 
 def _of_category(content: Record, category: Record, path: Path) -> list[Record]:

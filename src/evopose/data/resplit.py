@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evopose.data.coco import load_content, read_coco
+from evopose.data.coco import read_coco
+from evopose.data.content import load_content
 from evopose.data.files import SPLITS, annotation_files, image_folders
 from evopose.data.groups import assign_groups, groups_of, keep_together
 from evopose.data.layouts import named_folder

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evopose.evaluation.matching import Floats, Ints, Matches
+from evopose.evaluation.matching import Matches
+from evopose.evaluation.problem import Floats, Ints
 
 RECALLS: Floats = np.linspace(0, 1, 101)
 

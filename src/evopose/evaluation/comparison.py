@@ -14,18 +14,11 @@ from numpy.typing import NDArray
 
 from evopose.errors import DataError
 from evopose.evaluation.accumulation import accumulate
-from evopose.evaluation.evaluate import Evaluation
-from evopose.evaluation.matching import (
-    AREAS,
-    Floats,
-    Matches,
-    Problem,
-    make_problem,
-    match,
-    pair_oks,
-    similarities,
-)
+from evopose.evaluation.judging import Evaluation
+from evopose.evaluation.matching import Matches, match
+from evopose.evaluation.problem import Floats, Problem, make_problem, pair_oks, similarities
 from evopose.metrics.coco_ap import AP_NAMES
+from evopose.metrics.truth import AREAS
 from evopose.structures import PoseDataset
 
 RESAMPLES = 1000

@@ -14,25 +14,16 @@ from numpy.typing import NDArray
 
 from evopose.data.images import Image
 from evopose.errors import DataError
-from evopose.evaluation.evaluate import (
-    CATEGORY,
-    Evaluation,
-    as_results,
-    check_skeleton,
-    judge,
-    read_checked,
-)
-from evopose.evaluation.results import is_box, is_id, is_number
+from evopose.evaluation.evaluate import check_skeleton, read_checked
+from evopose.evaluation.judging import CATEGORY, Evaluation, as_results, judge
+from evopose.evaluation.pose_scores import ScoreRules, suppress
+from evopose.evaluation.result_rows import is_box, is_id, is_number
 from evopose.geometry import box_to_crop
 from evopose.inference.boxes import Boxes, boxes_xywh, load_json
 from evopose.inference.detectors import Detector
 from evopose.inference.pipeline import Pipeline, person_scores
-from evopose.inference.suppression import oks_nms, soft_oks_nms
 from evopose.metrics import oks
 from evopose.structures import Instance, PoseDataset
-
-Floats = NDArray[np.float64]
-Places = NDArray[np.intp]
 
 FIELDS = ("image_id", "category_id", "bbox", "score")
 
@@ -99,27 +90,23 @@ def detect(
     return Detections(by_image=found)
 
 
-def evaluate_detections(
+def find_poses(
     pipeline: Pipeline,
     dataset: PoseDataset,
     detections: Detections,
     *,
-    source: str,
-    nms: str = "hard",
+    rules: ScoreRules = ScoreRules(),
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Evaluation:
-    """Return what the pipeline finds in these boxes, beside all persons of the split.
+) -> list[dict[str, Any]]:
+    """Return what the pipeline finds in these boxes of the split's images, as COCO results.
 
-    A pose's score is its box's times the mean of its keypoints'; of poses on each other the best
-    stays (OKS-NMS), or as `nms`, a name in `SUPPRESSIONS`, says. The OKS of a labelled person is
-    that of the pose nearest to it, 0 where its image has none. `source` says where the boxes come
-    from.
+    A pose's score is its box's times the mean of its keypoints'; of poses on each other those stay
+    that `rules` let. Labels play no part.
 
-    Raises: as `evaluate`.
+    Raises: ModelError if the model's keypoints are not the data's; DataError for an image that is
+    unreadable or of another size than the file says.
     """
     check_skeleton(pipeline, dataset)
-    if not dataset.trainable:
-        raise DataError(f"{dataset.name} has no persons with labelled keypoints to evaluate on")
     records = [one for one in dataset.images if len(_boxes(detections, one.id).scores)]
 
     def pictures() -> Iterator[tuple[Image, NDArray[np.float64]]]:
@@ -131,13 +118,36 @@ def evaluate_detections(
     done = 0
     for record, poses in zip(records, pipeline.predict_each(pictures()), strict=True):
         boxes = _boxes(detections, record.id)
-        scores = person_scores(poses, boxes.scores)
-        kept, scores = SUPPRESSIONS[nms](poses, scores, _areas(pipeline, boxes), sigmas)
+        scores = person_scores(poses, boxes.scores, counted_above=rules.counted_above)
+        kept, scores = suppress(poses, scores, _areas(pipeline, boxes), sigmas, rules)
         found += as_results([record.id] * len(kept), poses[kept], scores)
         done += len(poses)
         on_progress(done, detections.count)
+    return found
+
+
+def evaluate_detections(
+    pipeline: Pipeline,
+    dataset: PoseDataset,
+    detections: Detections,
+    *,
+    source: str,
+    rules: ScoreRules = ScoreRules(),
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Return what the pipeline finds in these boxes (`find_poses`), beside all persons of the
+    split.
+
+    The OKS of a labelled person is that of the pose nearest to it, 0 where its image has none.
+    `source` says where the boxes come from.
+
+    Raises: as `evaluate`.
+    """
+    if not dataset.trainable:
+        raise DataError(f"{dataset.name} has no persons with labelled keypoints to evaluate on")
+    found = find_poses(pipeline, dataset, detections, rules=rules, on_progress=on_progress)
     persons = list(dataset.trainable)
-    nearest = nearest_poses(persons, found, sigmas)
+    nearest = nearest_poses(persons, found, np.array(dataset.skeleton.sigmas))
     return judge(dataset, persons, found, nearest=nearest, boxes=source)
 
 
@@ -157,23 +167,6 @@ def nearest_poses(
             areas = np.full(len(here), person.area)
             nearest[i] = here[int(oks(poses[..., :2], labels, areas, sigmas).argmax())]
     return nearest
-
-
-def _hard(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats) -> tuple[Places, Floats]:
-    kept = oks_nms(poses, scores, areas, sigmas)
-    return kept, scores[kept]
-
-
-def _keep(poses: Floats, scores: Floats, areas: Floats, sigmas: Floats) -> tuple[Places, Floats]:
-    return np.arange(len(scores)), scores
-
-
-SUPPRESSIONS: dict[str, Callable[[Floats, Floats, Floats, Floats], tuple[Places, Floats]]] = {
-    "hard": _hard,
-    "soft": soft_oks_nms,
-    "none": _keep,
-}
-"""From an image's poses, scores, areas and the sigmas to the places that stay, and their scores."""
 
 
 def _boxes(detections: Detections, image: int) -> Boxes:

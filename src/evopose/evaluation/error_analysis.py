@@ -23,14 +23,13 @@ from evopose.evaluation.error_kinds import (
     Kinds,
     classify,
 )
-from evopose.evaluation.matching import (
+from evopose.evaluation.matching import Matches, match
+from evopose.evaluation.problem import (
     Bools,
     Floats,
     Ints,
-    Matches,
     Problem,
     make_problem,
-    match,
     pair_oks,
     similarities,
 )
@@ -155,6 +154,13 @@ def analyse_errors(
     Nothing is checked here: `coco_ap` refuses what cannot be judged.
     """
     problem = make_problem(instances, results, skeleton.sigmas)
+    return errors_of(problem, skeleton, correction=correction)
+
+
+def errors_of(
+    problem: Problem, skeleton: Skeleton, *, correction: Correction = "truth"
+) -> ErrorAnalysis:
+    """Return what `analyse_errors` does, of results and persons that are arrays already."""
     similarity = similarities(problem)
     kinds = classify(problem, similarity, skeleton)
     judge = _make_judge(problem, similarity, kinds, correction)
@@ -165,7 +171,7 @@ def analyse_errors(
         keypoints=skeleton.keypoints,
         kinds=kinds,
         inversions_known=bool(skeleton.flip_pairs),
-        results=len(results),
+        results=len(problem.scores),
         persons=int(problem.counted.sum()),
         ap=_ap(curves) if some else None,
         alone=_alone(judge) if some else {},

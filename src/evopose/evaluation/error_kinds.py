@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.evaluation.matching import (
-    Bools,
-    Floats,
-    Ints,
-    Problem,
-    match,
-    pair_oks,
-    similarities,
-)
+from evopose.evaluation.matching import match
+from evopose.evaluation.problem import Bools, Floats, Ints, Problem, pair_oks, similarities
 from evopose.skeleton import Skeleton
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss")

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from evopose.data.categories import keypoint_category, skeleton_of
 from evopose.data.checks import IntArray, number_rows, refuse, refuse_doubled, whole_numbers
-from evopose.data.coco import ASSUMED_AREA, load_content
+from evopose.data.coco import ASSUMED_AREA
+from evopose.data.content import load_content
+from evopose.data.image_lists import lists_images_alone
 from evopose.errors import DataError
 from evopose.metrics.truth import Truth
 from evopose.skeleton import Skeleton
@@ -42,12 +44,15 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
 
     Raises: DataError that says what is wrong, with the first offenders and their number.
     """
+    if lists_images_alone(path):
+        raise DataError(
+            f"{path} lists images without annotations: nothing can be judged by it. Labels of "
+            "COCO's test images are with its server alone"
+        )
     content = load_content(path)
     category = keypoint_category(content["categories"], where=str(path))
     (number,) = whole_numbers([category], "id", f"{path}, the category with keypoints").tolist()
-    # Limbs and sides play no part here, so that they cannot be wrong, either.
-    plain = {k: v for k, v in category.items() if k != "skeleton"} | {"flip_pairs": []}
-    skeleton = skeleton_of(plain, where=f"{path}, category {category.get('name')!r}")
+    skeleton, doubt = _skeleton(category, f"{path}, category {category.get('name')!r}")
     refuse([number] if number < 0 else [], path, "ids of categories must be 0 or more; got")
     if not content["images"]:
         raise DataError(f"{path}: lists no images")
@@ -56,7 +61,9 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
     refuse_doubled(images, path, "images")
     records = [one for one in content["annotations"] if one.get("category_id") == number]
     notes = {
-        "annotations of other categories, left out": len(content["annotations"]) - len(records)
+        "annotations of other categories, left out": len(content["annotations"]) - len(records),
+        f"category whose limbs or sides cannot be read, so that nothing counts as an inversion "
+        f"({doubt})": int(doubt is not None),
     }
     truth = _truth(records, np.sort(images), skeleton, path, assume_area, notes)
     return GroundTruth(
@@ -68,6 +75,16 @@ def read_ground_truth(path: Path, *, assume_area: bool = False) -> GroundTruth:
         },
         notes={what: count for what, count in notes.items() if count},
     )
+
+
+def _skeleton(category: Record, where: str) -> tuple[Skeleton, str | None]:
+    """Return the category's skeleton, and what is wrong with its limbs or sides if it goes without
+    them: COCO's numbers need neither."""
+    try:
+        return skeleton_of(category, where=where), None
+    except DataError as error:
+        plain = {k: v for k, v in category.items() if k != "skeleton"} | {"flip_pairs": []}
+        return skeleton_of(plain, where=where), str(error).removeprefix(f"{where}: ")
 
 
 def _truth(
@@ -82,8 +99,11 @@ def _truth(
     ids = whole_numbers(records, "id", f"{path}, annotations")
     refuse_doubled(ids, path, "annotations")
     image_ids = whole_numbers(records, "image_id", f"{path}, annotations")
-    strange = ~np.isin(image_ids, images)
-    refuse(ids[strange], path, "image_id must name one of the images; not so in annotations")
+    refuse(
+        ids[~np.isin(image_ids, images)],
+        path,
+        "image_id must name one of the images; not so in annotations",
+    )
     blank = [0] * (3 * count)
     rows = [r.get("keypoints") or blank for r in records]
     keypoints = number_rows(
@@ -104,11 +124,14 @@ def _truth(
         (f"{i} ({v!r})" for i, v in zip(ids.tolist(), crowd, strict=True) if v not in (0, 1)),
         path, "iscrowd must be 0 or 1; not so in annotations",
     )  # fmt: skip
+    strange = int((~np.isin(keypoints[..., 2], (0, 1, 2))).sum())
     contradicting, zero = int((num_keypoints != labelled).sum()), int((ids == 0).sum())
     notes |= {
         "annotations without num_keypoints; labelled keypoints are counted": given.count(None),
         "annotations whose num_keypoints is not how many keypoints are labelled; as in "
         "pycocotools, where it is 0 they are not to be found": contradicting,
+        "keypoints whose visibility is not 0, 1 or 2; as in pycocotools, those above 0 are "
+        "labelled": strange,
         "annotation with id 0; it counts like any other here, while pycocotools takes each match "
         "with it for a miss": zero,
     }

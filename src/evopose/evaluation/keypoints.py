@@ -52,6 +52,16 @@ MEANING = {
 }
 """What the numbers are; `metrics.pck` has the definitions and their sources."""
 
+TITLES = {
+    "oks": "OKS",
+    "pck": f"PCK@{PCK_THRESHOLD}",
+    "pckh": f"PCKh@{PCKH_THRESHOLD}",
+    "auc": "AUC",
+    "epe": "EPE",
+    "nme": "NME",
+}
+"""What those that pages and terminals show are called, in their order."""
+
 
 def keypoint_errors(
     predicted: NDArray[np.floating],

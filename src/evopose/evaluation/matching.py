@@ -1,163 +1,18 @@
-"""COCO's matching on arrays, for what must be judged many times; `accumulation` goes on from it.
+"""COCO's matching on arrays, for what must be judged many times; `accumulation` goes on from it."""
 
-`metrics.coco_ap` judges one set of results. The error analysis judges dozens of altered ones, and a
-bootstrap thousands of weighted ones: here the similarities are computed once, and all images are
-matched together.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.structures import Instance
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
-Bools = NDArray[np.bool_]
+from evopose.evaluation.problem import Bools, Floats, Ints, Problem, order_by, places_in_runs
+from evopose.metrics.truth import AREAS
 
 THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
-MOST_RESULTS = 20
-"""Results of an image that count: those of the highest scores."""
-
-AREAS = {"": (0.0, 1e10), "M": (32.0**2, 96.0**2), "L": (96.0**2, 1e10)}
-"""Areas of the persons that count, by the letter of APM and APL."""
 
 _NEAR_ONE = 1 - 1e-10
-_CHUNK = 8192
-"""Pairs at once: as much as fits a processor's cache."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """All persons and results of the same images, and the pairs of both that could match."""
-
-    sigmas: Floats
-    """(K,)"""
-    images: NDArray[np.int64]
-    """(I,) ids, ascending."""
-    keypoints: Floats
-    """(N, K, 2) x and y of the results, in their order."""
-    scores: Floats
-    """(N,)"""
-    result_image: Ints
-    """(N,) place of each result's image in `images`."""
-    truth: Floats
-    """(G, K, 3) x, y and visibility of the persons, in their order."""
-    boxes_xyxy: Floats
-    """(G, 4)"""
-    area: Floats
-    """(G,)"""
-    crowd: Bools
-    """(G,)"""
-    person_image: Ints
-    """(G,) place of each person's image in `images`."""
-    pair_result: Ints
-    """(P,) results and ..."""
-    pair_person: Ints
-    """(P,) ... persons of the same image, each with each, in the order of the results."""
-
-    @property
-    def labelled(self) -> Bools:
-        """(G, K) which keypoints of the persons are labelled."""
-        return self.truth[..., 2] > 0
-
-    @property
-    def counted(self) -> Bools:
-        """(G,) which persons are to be found: no crowds, at least one labelled keypoint."""
-        return ~self.crowd & self.labelled.any(axis=1)
-
-
-def make_problem(
-    instances: Sequence[Instance],
-    results: Sequence[dict[str, Any]],
-    sigmas: Sequence[float],
-    *,
-    images: Sequence[int] = (),
-) -> Problem:
-    """Return the persons and COCO results of one category as arrays.
-
-    `images` are ids of images that have neither persons nor results, should they count.
-    """
-    count = len(sigmas)
-    ids = np.array([one["image_id"] for one in results], np.int64)
-    theirs = np.array([one.image_id for one in instances], np.int64)
-    known = np.unique(np.concatenate([ids, theirs, np.array(images, np.int64)]))
-    found = np.array([one["keypoints"] for one in results], np.float64).reshape(-1, count, 3)
-    result_image, person_image = np.searchsorted(known, ids), np.searchsorted(known, theirs)
-    pair_result, pair_person = _pairs(result_image, person_image, len(known))
-    return Problem(
-        sigmas=np.asarray(sigmas, np.float64),
-        images=known,
-        keypoints=found[..., :2],
-        scores=np.array([one["score"] for one in results], np.float64),
-        result_image=result_image,
-        truth=np.array([one.keypoints for one in instances], np.float64).reshape(-1, count, 3),
-        boxes_xyxy=np.array([one.box_xyxy for one in instances], np.float64).reshape(-1, 4),
-        area=np.array([one.area for one in instances], np.float64),
-        crowd=np.array([one.is_crowd for one in instances], np.bool_),
-        person_image=person_image,
-        pair_result=pair_result,
-        pair_person=pair_person,
-    )
-
-
-def _pairs(first: Ints, second: Ints, groups: int) -> tuple[Ints, Ints]:
-    """Return the places of all pairs of the same group, ordered by the first."""
-    order = np.argsort(second, kind="stable")
-    sizes = np.bincount(second, minlength=groups)
-    starts = np.cumsum(sizes) - sizes
-    repeats = sizes[first]
-    ours = np.repeat(np.arange(len(first)), repeats)
-    within = np.arange(len(ours)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    return ours, order[starts[first[ours]] + within]
-
-
-def similarities(
-    problem: Problem, *, keypoints: Floats | None = None, pairs: Ints | None = None
-) -> Floats:
-    """Return the keypoint similarities (P, K) of all pairs, or of some (M,); 0 for keypoints
-    without a label.
-
-    `keypoints` (N, K, 2) replace those of the results. Of a person with no label at all, COCO takes
-    a keypoint for right within the box made three times as wide and high about its centre.
-
-    Source: pycocotools `cocoeval.py`, `computeOks`.
-    """
-    found = problem.keypoints if keypoints is None else keypoints
-    chosen = np.arange(len(problem.pair_result)) if pairs is None else pairs
-    similarity = np.empty((len(chosen), len(problem.sigmas)))
-    for start in range(0, len(chosen), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        result, person = problem.pair_result[chosen[part]], problem.pair_person[chosen[part]]
-        similarity[part] = _similarities(problem, found[result], person)
-    return similarity
-
-
-def _similarities(problem: Problem, xy: Floats, person: Ints) -> Floats:
-    truth = problem.truth[person]
-    labelled = truth[..., 2] > 0
-    offset = xy - truth[..., :2]
-    unknown = np.flatnonzero(~labelled.any(axis=1))
-    if len(unknown):
-        box = problem.boxes_xyxy[person[unknown]][:, None]
-        size = box[..., 2:] - box[..., :2]
-        before, after = box[..., :2] - size - xy[unknown], xy[unknown] - (box[..., :2] + 2 * size)
-        offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
-        labelled[unknown] = True
-    area = (problem.area[person] + np.spacing(1))[:, None]
-    squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
-    return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / area / 2), 0.0)
-
-
-def pair_oks(problem: Problem, similarity: Floats, *, pairs: Ints | None = None) -> Floats:
-    """Return the OKS (P,) of all pairs, or of some, from their keypoints' similarities."""
-    count = problem.labelled.sum(axis=1)
-    count[count == 0] = len(problem.sigmas)
-    person = problem.pair_person if pairs is None else problem.pair_person[pairs]
-    return np.asarray(similarity.sum(axis=1) / count[person], np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,25 +47,23 @@ def match(
 
     Source: pycocotools `cocoeval.py`, `evaluateImg`.
     """
-    value = problem.scores if scores is None else scores
     regular = problem.counted & (area[0] <= problem.area) & (problem.area <= area[1])
-    order = np.lexsort((-value, problem.result_image))
-    rank = np.empty(len(order), np.intp)
-    rank[order] = _places(problem.result_image[order])
-    person = np.full((len(thresholds), len(order)), -1, np.intp)
+    order = problem.by_score if scores is None else order_by(scores, problem.result_image)
+    kept = order.kept
+    person = np.full((len(thresholds), len(kept)), -1, np.intp)
     least = np.minimum(thresholds, _NEAR_ONE)
-    near = np.flatnonzero((oks >= least.min()) & (rank[problem.pair_result] < MOST_RESULTS))
-    for block in _blocks(problem, near, rank, oks, regular):
-        _match_block(block, person, least)
-    kept = order[rank[order] < MOST_RESULTS]
-    kept = kept[np.argsort(-value[kept], kind="stable")]
-    person = person[:, kept]
+    near = np.flatnonzero(oks >= least.min())
+    near = near[order.place[problem.pair_result[near]] >= 0]
+    for block in _blocks(problem, near, order.rank, oks, regular):
+        _match_block(block, person, least, order.place)
     found = person >= 0
     ignored = np.zeros(found.shape, np.bool_)
-    ignored[found] = ~regular[person[found]]
-    if area != AREAS[""]:
-        extent = np.ptp(problem.keypoints[kept], axis=1).prod(axis=1)
-        ignored = ignored | (~found & ((extent < area[0]) | (extent > area[1])))
+    threshold, result = np.nonzero(found)
+    ignored[threshold, result] = ~regular[person[threshold, result]]
+    extent = problem.extents[kept]
+    outside = (extent < area[0]) | (extent > area[1])
+    if outside.any():
+        ignored |= ~found & outside
     images = len(problem.images)
     return Matches(
         result=kept,
@@ -219,13 +72,6 @@ def match(
         ignored=ignored,
         persons=np.bincount(problem.person_image[regular], minlength=images),
     )
-
-
-def _places(sorted_groups: Ints) -> Ints:
-    """Return the place of each within its run of equal values."""
-    new = np.diff(sorted_groups, prepend=-1) != 0
-    index = np.arange(len(sorted_groups))
-    return np.asarray(index - np.maximum.accumulate(np.where(new, index, 0)), np.intp)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,15 +133,17 @@ def _blocks(
 def _in_order(members: Ints, image: Ints, key: NDArray[Any]) -> tuple[Ints, Ints]:
     """Return the members (each once) ordered by their images and then by `key`, and the place of
     each within its image, by member."""
-    found = np.unique(members)
+    there = np.zeros(len(image), np.bool_)
+    there[members] = True
+    found = np.flatnonzero(there)
     found = found[np.lexsort((key[found], image[found]))]
     place = np.full(len(image), -1, np.intp)
-    place[found] = _places(image[found])
+    place[found] = places_in_runs(image[found])
     return found, place
 
 
-def _match_block(block: _Block, person: Ints, thresholds: Floats) -> None:
-    """Write into `person` (T, N) whom the block's results match."""
+def _match_block(block: _Block, person: Ints, thresholds: Floats, place: Ints) -> None:
+    """Write into `person` (T, S) whom the block's results match, each at its `place` (N,)."""
     free = np.broadcast_to((block.person >= 0)[:, None], (len(block.person), len(thresholds),
                            block.person.shape[1])).copy()  # fmt: skip
     special = (block.person >= 0) & ~block.regular
@@ -311,7 +159,7 @@ def _match_block(block: _Block, person: Ints, thresholds: Floats) -> None:
         image, threshold = np.nonzero(taken)
         chosen = column[image, threshold]
         free[image, threshold, chosen] = False
-        person[threshold, block.result[image, rank]] = block.person[image, chosen]
+        person[threshold, place[block.result[image, rank]]] = block.person[image, chosen]
 
 
 def _best(oks: Floats, may: Bools, thresholds: Floats) -> tuple[Bools, Ints]:

@@ -4,10 +4,8 @@ hotcoco reads the file, far quicker and smaller than Python would, and is strict
 it refuses, or something is missing, Python reads the file once more to say what is wrong and where.
 """
 
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +14,39 @@ from numpy.typing import NDArray
 
 from evopose.data.checks import refuse
 from evopose.errors import DataError
+from evopose.evaluation.error_analysis import ErrorAnalysis, errors_of
 from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
+from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
+from evopose.evaluation.problem import MOST_RESULTS, problem_of
+from evopose.evaluation.quiet import without_lines
+from evopose.evaluation.result_rows import read_results
 from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
 from evopose.metrics.oks import best_oks
-from evopose.metrics.truth import why_undefined
+from evopose.metrics.truth import Truth, why_undefined
 from evopose.skeleton import Skeleton
 
 if TYPE_CHECKING:
     from hotcoco import COCO
 
-COUNTED = 20
-"""Results of an image that count for AP, those of the highest scores. Source: pycocotools."""
+_SAID = b"hotcoco: load_res() warning"
+"""What hotcoco says of results of unknown images and categories; here they are refused, and counted
+in `notes`."""
 
-EXPECTED = "a JSON list of results [{image_id, category_id, keypoints, score}, ...]"
-
-_FIELDS = ("image_id", "category_id", "keypoints", "score")
 _CHUNK = 512
 """Results that are turned into columns at once: few enough for the processor's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Results as columns, in the file's order."""
+
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    keypoints: NDArray[np.float64]
+    """(N, 3 K)"""
+    areas: NDArray[np.float64]
+    """(N,) of their boxes if the file has them, else of what encloses their keypoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,38 +60,68 @@ class Score:
     """How many are to be found."""
     results: int
     """How many results the file has for the category."""
-    mean_best_oks: float | None
-    """The mean over persons of the best OKS among the results of their image that count, 0 where
-    there are none. Unlike AP it knows no matching and no false finds. None: nobody to be found."""
     ap: Numbers
     """COCO's ten numbers by name; None: not defined here."""
     undefined: dict[str, str]
     """Why, by name."""
     notes: dict[str, int]
     """What was decided or is odd about the two files, and how often."""
+    truth: Truth = field(repr=False, compare=False)
+    found: Columns = field(repr=False, compare=False)
+    """The results of the category."""
+    whom: NDArray[np.intp] = field(repr=False, compare=False)
+    """(M,) places in `truth` of the persons who are to be found and have labelled keypoints."""
+    oks: NDArray[np.float64] = field(repr=False, compare=False)
+    """(M,) the best OKS among the results of their image that count, 0 where there are none.
+    Unlike AP it knows no matching and no false finds."""
+    nearest: NDArray[np.intp] = field(repr=False, compare=False)
+    """(M,) places in `found` of those results; -1 where there are none."""
+
+    @property
+    def mean_oks(self) -> float | None:
+        """The mean over persons; None: nobody to be found."""
+        return float(self.oks.mean()) if len(self.oks) else None
+
+    @property
+    def origin(self) -> str:
+        """Where the persons are from, in words."""
+        return f"in {self.images:,} images; {self.results:,} results"
+
+    @cached_property
+    def keypoints(self) -> KeypointErrors:
+        """PCK and its kin, of the persons that have a result in their image."""
+        posed = self.nearest >= 0
+        boxes = self.truth.boxes[self.whom[posed]]
+        return keypoint_errors(
+            self.found.keypoints[self.nearest[posed]].reshape(-1, len(self.skeleton), 3),
+            self.truth.keypoints[self.whom[posed]],
+            boxes_xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
+            areas=self.truth.areas[self.whom[posed]],
+            skeleton=self.skeleton,
+        )
+
+    @cached_property
+    def errors(self) -> ErrorAnalysis:
+        """What goes wrong, and what AP it costs."""
+        found = self.found
+        problem = problem_of(
+            self.truth, image_ids=found.image_ids, keypoints=found.keypoints, scores=found.scores,
+            areas=found.areas,
+        )  # fmt: skip
+        return errors_of(problem, self.skeleton)
 
     def metrics(self) -> dict[str, Any]:
-        """Return all of it as JSON values."""
+        """Return all of it as JSON values, `errors` and `keypoints` aside."""
         return {
             "images": self.images,
             "persons": self.persons,
             "results": self.results,
             "sigmas_assumed": self.skeleton.sigmas_assumed,
-            "mean_best_oks": self.mean_best_oks,
+            "mean_best_oks": self.mean_oks,
             **self.ap,
             "undefined": self.undefined,
             "notes": self.notes,
         }
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Columns:
-    """Results as columns, in the file's order."""
-
-    image_ids: NDArray[np.int64]
-    category_ids: NDArray[np.int64]
-    scores: NDArray[np.float64]
-    keypoints: NDArray[np.float64]  # (N, 3 K)
 
 
 def score_results(results: Path, annotations: Path, *, assume_area: bool = False) -> Score:
@@ -95,28 +139,34 @@ def score_results(results: Path, annotations: Path, *, assume_area: bool = False
     from hotcoco import COCO
 
     judged = COCO(truth.to_coco(wanted.category, [*wanted.categories]))
-    found, columns = _read(results, judged, len(wanted.skeleton))
+    with without_lines(_SAID):
+        found, columns = _read(results, judged, len(wanted.skeleton))
     _check_images(columns, truth.images, results, annotations)
     kept = _of_category(columns, wanted, results)
     counting = _highest(kept)
     defined = bool(len(counting)) and bool(truth.counts.any())
     poses = kept.keypoints[counting].reshape(-1, len(wanted.skeleton), 3)
-    best = best_oks(truth, kept.image_ids[counting], poses[..., :2])
+    whom, best, place = best_oks(truth, kept.image_ids[counting], poses[..., :2])
+    nearest = np.where(place >= 0, np.append(counting, -1)[place], -1)
     return Score(
         skeleton=wanted.skeleton,
         images=len(truth.images),
         persons=int(truth.counts.sum()),
         results=len(kept.scores),
-        mean_best_oks=float(best.mean()) if len(best) else None,
         ap=ten_numbers(judged, found, truth.sigmas, wanted.category)
         if defined
         else nothing_found(truth),
         undefined=why_undefined(truth),
         notes=wanted.notes | _notes(columns, kept, counting, wanted),
+        truth=truth,
+        found=kept,
+        whom=whom,
+        oks=best,
+        nearest=nearest,
     )
 
 
-def _read(path: Path, judged: "COCO", count: int) -> tuple["COCO", _Columns]:
+def _read(path: Path, judged: "COCO", count: int) -> tuple["COCO", Columns]:
     """Return the results as hotcoco holds them, and as columns."""
     if _starts_a_list(path):
         try:
@@ -125,7 +175,7 @@ def _read(path: Path, judged: "COCO", count: int) -> tuple["COCO", _Columns]:
                 return found, columns
         except ValueError:
             pass
-    found = judged.load_res(_read_slowly(path, count))
+    found = judged.load_res(read_results(path, count))
     columns = _columns(found, count)
     assert columns is not None
     return found, columns
@@ -141,11 +191,11 @@ def _starts_a_list(path: Path) -> bool:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _columns(found: "COCO", count: int) -> _Columns | None:
+def _columns(found: "COCO", count: int) -> Columns | None:
     """Return the results as columns, or None if one lacks what it needs."""
     total = len(found.get_ann_ids())
     keypoints = np.empty((total, 3 * count))
-    scores = np.empty(total)
+    scores, areas = np.empty(total), np.empty(total)
     ids = np.empty((total, 2), np.int64)
     for first in range(0, total, _CHUNK):
         rows = found.load_anns(range(first + 1, min(first + _CHUNK, total) + 1))
@@ -157,22 +207,25 @@ def _columns(found: "COCO", count: int) -> _Columns | None:
         part = slice(first, first + len(rows))
         keypoints[part] = [row["keypoints"] for row in rows]
         scores[part] = [row["score"] for row in rows]
+        areas[part] = [row["area"] for row in rows]
         ids[part] = [(row["image_id"], row["category_id"]) for row in rows]
-    return _Columns(image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints)
+    return Columns(
+        image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints, areas=areas
+    )
 
 
 def _check_images(
-    columns: _Columns, images: NDArray[np.int64], results: Path, annotations: Path
+    columns: Columns, images: NDArray[np.int64], results: Path, annotations: Path
 ) -> None:
     strange = ~np.isin(columns.image_ids, images)
     refuse(
         np.unique(columns.image_ids[strange]), results,
-        f"{int(strange.sum())} results are of images that {annotations} does not list; judge them "
-        "by the annotations they were made for, or leave them out; ids of these images",
+        f"results are of images that {annotations} does not list ({int(strange.sum())} results); "
+        "judge them by the annotations they were made for, or leave them out; ids of these images",
     )  # fmt: skip
 
 
-def _of_category(columns: _Columns, wanted: GroundTruth, path: Path) -> _Columns:
+def _of_category(columns: Columns, wanted: GroundTruth, path: Path) -> Columns:
     """Return the results of the category that is judged."""
     ours = columns.category_ids == wanted.category
     if len(ours) and not ours.any():
@@ -184,18 +237,18 @@ def _of_category(columns: _Columns, wanted: GroundTruth, path: Path) -> _Columns
         )
     if ours.all():
         return columns
-    return _Columns(**{name: column[ours] for name, column in vars(columns).items()})
+    return Columns(**{name: column[ours] for name, column in vars(columns).items()})
 
 
-def _highest(columns: _Columns) -> NDArray[np.intp]:
+def _highest(columns: Columns) -> NDArray[np.intp]:
     """Return the places of results that count, as pycocotools chooses among equal scores."""
     order = np.lexsort((-columns.scores, columns.image_ids))
     ids = columns.image_ids[order]
     rank = np.arange(len(ids)) - np.searchsorted(ids, ids)
-    return np.sort(order[rank < COUNTED])
+    return np.sort(order[rank < MOST_RESULTS])
 
 
-def _doubled(columns: _Columns) -> int:
+def _doubled(columns: Columns) -> int:
     """Return how many results equal an earlier one: image, score and all keypoints."""
     order = np.lexsort((columns.scores, columns.image_ids))
     ids, scores = columns.image_ids[order], columns.scores[order]
@@ -206,7 +259,7 @@ def _doubled(columns: _Columns) -> int:
 
 
 def _notes(
-    columns: _Columns, kept: _Columns, counting: NDArray[np.intp], wanted: GroundTruth
+    columns: Columns, kept: Columns, counting: NDArray[np.intp], wanted: GroundTruth
 ) -> dict[str, int]:
     truth = wanted.truth
     alone = truth.counts & ~np.isin(truth.image_ids, kept.image_ids)
@@ -214,90 +267,8 @@ def _notes(
         "results of other categories, left out": len(columns.scores) - len(kept.scores),
         "results that equal an earlier one in image, score and keypoints; they stay, as in "
         "pycocotools": _doubled(kept),
-        f"results beyond the {COUNTED} of the highest scores in their image, which do not count": (
-            len(kept.scores) - len(counting)
-        ),
+        f"results beyond the {MOST_RESULTS} of the highest scores in their image, which do not "
+        "count": len(kept.scores) - len(counting),
         "persons to be found in images without results": int(alone.sum()),
     }
     return {what: count for what, count in counted.items() if count}
-
-
-def _read_slowly(path: Path, count: int) -> list[dict[str, Any]]:
-    """Return the results with what counts of them. Raises: DataError as `score_results`."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(
-            f"{path} is not JSON, or is cut off: {error}; expected {EXPECTED}"
-        ) from error
-    if not isinstance(content, list):
-        came = type(content).__name__
-        if isinstance(content, dict):
-            came = f"an object with the keys {', '.join(content)}" if content else "an empty object"
-        raise DataError(f"{path}: expected {EXPECTED}, got {came}")
-    places = [f"at position {i}" for i, one in enumerate(content) if not isinstance(one, dict)]
-    refuse(places, path, f"expected {EXPECTED}; entries that are no objects")
-    for field in _FIELDS:
-        places = [str(i) for i, one in enumerate(content) if one.get(field) is None]
-        refuse(places, path, f"each result needs {', '.join(_FIELDS)}; without {field}, counted "
-               "from 0")  # fmt: skip
-    for field in ("image_id", "category_id"):
-        _refuse_values(content, field, is_id, path, "a whole number of 0 or more")
-    _refuse_values(content, "score", is_number, path, "a finite number")
-    lengths = (
-        f"{i} ({len(one['keypoints']) if isinstance(one['keypoints'], list) else 'no list'})"
-        for i, one in enumerate(content)
-        if not isinstance(one["keypoints"], list) or len(one["keypoints"]) != 3 * count
-    )
-    refuse(
-        lengths, path,
-        f"keypoints must be {3 * count} numbers: x, y and score of each of the {count} in the "
-        "annotations; other numbers of values in results, counted from 0",
-    )  # fmt: skip
-    strange = (i for i, one in enumerate(content) if not all(map(is_number, one["keypoints"])))
-    refuse(strange, path, "keypoints must be finite numbers; not so in results, counted from 0")
-    return _with_areas(content, path)
-
-
-def _with_areas(content: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """Return the fields that count: boxes too if the first result has one, as in pycocotools, where
-    the areas of finds that match nothing come from them."""
-    fields = (*_FIELDS, "bbox") if content and content[0].get("bbox") else _FIELDS
-    if "bbox" in fields:
-        _refuse_values(
-            content, "bbox", is_box, path,
-            "4 numbers (left, top, width, height), as the first result has it; take it out of all, "
-            "or give it to all",
-        )  # fmt: skip
-    elif content and content[0].get("segmentation"):
-        raise DataError(
-            f"{path}: the first result has a segmentation and no bbox, so that areas would be "
-            "those of masks; take segmentation out, or add bbox"
-        )
-    return [{field: one[field] for field in fields} for one in content]
-
-
-def _refuse_values(
-    content: list[dict[str, Any]],
-    field: str,
-    fits: Callable[[Any], bool],
-    path: Path,
-    needs: str,
-) -> None:
-    wrong = (f"{i} ({v!r})" for i, one in enumerate(content) if not fits(v := one.get(field)))
-    refuse(wrong, path, f"{field} must be {needs}; not so in results, counted from 0")
-
-
-def is_id(value: Any) -> bool:
-    """Return whether it is a whole number of 0 or more."""
-    return type(value) is int and 0 <= value < 2**63
-
-
-def is_number(value: Any) -> bool:
-    """Return whether it is a finite number."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def is_box(value: Any) -> bool:
-    """Return whether it is four finite numbers."""
-    return isinstance(value, list) and len(value) == 4 and all(map(is_number, value))

@@ -33,11 +33,14 @@ def oks(predicted: Array, truth: Array, area: Array, sigmas: Array) -> NDArray[n
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def best_oks(truth: Truth, image_ids: NDArray[np.int64], xy: Array) -> NDArray[np.float64]:
-    """Return the best similarity (M,) that any pose of a person's image has to that person.
+def best_oks(
+    truth: Truth, image_ids: NDArray[np.int64], xy: Array
+) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.intp]]:
+    """Return M persons, the best similarity that any pose of their image has to each, and that
+    pose's place: 0 and -1 where no pose is of their image.
 
-    The M persons are those of `truth` that are to be found and have labelled keypoints; where no
-    pose is of their image it is 0. Poses are `image_ids` (N,) and `xy` (N, K, 2).
+    The persons (M,) are places in `truth` of those that are to be found and have labelled
+    keypoints. Poses are `image_ids` (N,) and `xy` (N, K, 2).
     """
     order = np.argsort(image_ids, kind="stable")
     persons = np.flatnonzero(truth.counts & (truth.keypoints[..., 2] > 0).any(axis=1))
@@ -45,6 +48,7 @@ def best_oks(truth: Truth, image_ids: NDArray[np.int64], xy: Array) -> NDArray[n
     first = np.searchsorted(image_ids[order], places)
     number = np.searchsorted(image_ids[order], places, side="right") - first
     best = np.zeros(len(persons))
+    nearest = np.full(len(persons), -1)
     for part in _parts(number):
         person = np.repeat(part, number[part])
         within = np.arange(len(person)) - np.repeat(
@@ -53,7 +57,9 @@ def best_oks(truth: Truth, image_ids: NDArray[np.int64], xy: Array) -> NDArray[n
         pose, whom = order[first[person] + within], persons[person]
         similarity = oks(xy[pose], truth.keypoints[whom], truth.areas[whom], truth.sigmas)
         np.maximum.at(best, person, similarity)
-    return best
+        reached = np.flatnonzero(similarity == best[person])[::-1]  # of equal ones the first stays
+        nearest[person[reached]] = pose[reached]
+    return persons, best, nearest
 
 
 def _parts(number: NDArray[np.intp]) -> list[NDArray[np.intp]]:

@@ -9,8 +9,9 @@ it is labelled often. What nothing defines is NaN.
   Yang and Ramanan, TPAMI 2013: the size is the longer side of the person's box (`box_sizes`).
   Toshev and Szegedy, CVPR 2014, call it PDJ with the torso's diameter for size (`torso_sizes`).
 - PCKh: PCK at half the size of the head. Andriluka, Pishchulin, Gehler and Schiele, CVPR 2014,
-  whose code takes 0.6 of the diagonal of an annotated box of the head (`head_box_sizes`).
-  `head_sizes` takes the distance of two keypoints instead: it is not comparable with MPII's table.
+  whose code takes 0.6 of the diagonal of an annotated box of the head, which the JSON files of MPII
+  do not have. `head_sizes` takes the distance of two keypoints: it is not comparable with MPII's
+  table.
 - AUC: the area under PCK as a function of the threshold, from 0 to a limit, divided by the limit.
 - NME, the normalised mean error: the mean of distances divided by a size, of the eyes or the box in
   works on faces (Sagonas et al., ICCVW 2013).
@@ -25,10 +26,6 @@ from numpy.typing import NDArray
 from evopose.metrics.oks import Array
 
 Floats = NDArray[np.float64]
-
-HEAD_SCALE = 0.6
-"""Part of the diagonal of MPII's head box that is the size of the head. Source: SC_BIAS of the
-evaluation code that comes with MPII Human Pose."""
 
 _TORSOS = (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
 _HEADS = (("head_top", "upper_neck"), ("head_top", "neck"), ("head", "neck"))
@@ -96,12 +93,6 @@ def box_sizes(boxes_xyxy: Array) -> Floats:
     """Return the longer sides (N,) of boxes (N, 4)."""
     sides = np.asarray(boxes_xyxy, float)[:, 2:] - np.asarray(boxes_xyxy, float)[:, :2]
     return np.asarray(sides.max(axis=1))
-
-
-def head_box_sizes(boxes_xyxy: Array) -> Floats:
-    """Return the sizes (N,) of heads by their boxes (N, 4), as MPII has them."""
-    boxes = np.asarray(boxes_xyxy, float)
-    return np.asarray(HEAD_SCALE * np.hypot(*(boxes[:, 2:] - boxes[:, :2]).T))
 
 
 def torso_sizes(truth: Array, names: Sequence[str]) -> Floats | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from evopose.drawing import encode_image
 from evopose.errors import DataError
 from evopose.evaluation.error_kinds import KINDS, NEAR, RIGHT
+from evopose.evaluation.keypoints import TITLES
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.evaluation_figures import (
     KIND_COLOURS,
@@ -24,18 +25,20 @@ from evopose.report.evaluation_tables import (
     PosePicture,
     comparison_rows,
     comparison_text,
+    distance_rows,
     figure_text,
     keypoint_rows,
     kinds_text,
     loss_rows,
     matched_text,
+    meaning_text,
 )
 from evopose.report.markup import Figures, sentence, table_html
 from evopose.report.text import plural
 
 NUMERIC = frozenset(
-    {"mean OKS", *AP_NAMES, *KINDS, "labelled", "AP gained", "count", "AP gained alone", "in turn",
-     "AP then", "difference", INTERVAL, "better in"}
+    {"mean OKS", *AP_NAMES, *KINDS, *TITLES.values(), "labelled", "AP gained", "count",
+     "AP gained alone", "in turn", "AP then", "difference", INTERVAL, "better in"}
 )  # fmt: skip
 
 
@@ -74,14 +77,14 @@ def evaluation_page(facts: EvaluationFacts) -> str:
         f'<section id="{key}"><h2>{title}</h2>{body}</section>'
         for key, (title, body) in shown.items()
     )
-    persons = plural(len(facts.evaluation.ids), "person")
+    persons = plural(len(facts.evaluation.oks), "person")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(facts.names[0])} measured · evopose</title>"
         f"<style>{files('evopose.report').joinpath('style.css').read_text()}</style></head>\n"
         f"<body><main><header><h1>{escape(facts.names[0])} measured</h1>"
-        f'<div class="muted">{persons}, their boxes from: {escape(facts.evaluation.boxes)}.</div>'
+        f'<div class="muted">{persons}, {escape(facts.evaluation.origin)}.</div>'
         f"</header><nav>{links}</nav>\n"
         f"{content}\n<footer>Made by evopose. This page needs no network.</footer></main>"
         "</body></html>\n"
@@ -110,7 +113,11 @@ def _numbers(facts: EvaluationFacts) -> str:
         if facts.sigmas_assumed
         else ""
     )
-    return f'<div class="cards">{cards}</div>{why}{assumed}<h3>Measured</h3><dl>{terms}</dl>'
+    notes = "".join(f"<li>{count:,} {escape(what)}</li>" for what, count in facts.notes.items())
+    counted = f"<h3>Noticed</h3><ul>{notes}</ul>" if notes else ""
+    return (
+        f'<div class="cards">{cards}</div>{why}{assumed}<h3>Measured</h3><dl>{terms}</dl>{counted}'
+    )
 
 
 def _against(facts: EvaluationFacts) -> str:
@@ -147,16 +154,24 @@ def _losses(facts: EvaluationFacts, figures: Figures) -> str:
 
 
 def _keypoints(facts: EvaluationFacts, figures: Figures) -> str:
-    errors = facts.errors
-    if not errors.counts.sum():
-        return ""
-    return (
-        f"<p>Labelled keypoints of the results that fit a person: "
-        f"{escape(kinds_text(errors))}.</p>"
-        f"{figures.html(keypoints_figure(errors), 'kinds of errors of each keypoint')}"
-        f"{table_html(keypoint_rows(errors), numeric=NUMERIC)}"
-        '<p class="note">AP gained: with all errors of the one keypoint corrected.</p>'
-    )
+    errors, found = facts.errors, facts.evaluation.keypoints
+    kinds = distances = ""
+    if errors.counts.sum():
+        kinds = (
+            f"<p>Labelled keypoints of the results that fit a person: "
+            f"{escape(kinds_text(errors))}.</p>"
+            f"{figures.html(keypoints_figure(errors), 'kinds of errors of each keypoint')}"
+            f"{table_html(keypoint_rows(errors), numeric=NUMERIC)}"
+            '<p class="note">AP gained: with all errors of the one keypoint corrected.</p>'
+        )
+    if found.labelled.sum():
+        distances = (
+            "<h3>How far from their labels</h3>"
+            f"{table_html(distance_rows(found), numeric=NUMERIC)}"
+            '<p class="note">Of all persons with a pose, whether or not it fits them. '
+            f"{escape(meaning_text(found))}.</p>"
+        )
+    return kinds + distances
 
 
 def _precision(facts: EvaluationFacts, figures: Figures) -> str:
@@ -167,7 +182,7 @@ def _precision(facts: EvaluationFacts, figures: Figures) -> str:
 
 def _worst(facts: EvaluationFacts) -> str:
     if not facts.worst:
-        return ""
+        return f"<p>{escape(sentence(facts.no_pictures))}</p>" if facts.no_pictures else ""
     key = "".join(
         f'<li><i style="background:{colour}"></i>{kind}</li>'
         for kind, colour in KIND_COLOURS.items()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from evopose.data.images import read_image, warp_crop
 from evopose.drawing import Image, draw_pose
 from evopose.evaluation.error_kinds import GOOD, INVERSION, KINDS, SWAP, UNLABELLED, kinds_of
-from evopose.evaluation.evaluate import Evaluation
-from evopose.evaluation.matching import make_problem, similarities
+from evopose.evaluation.judging import Evaluation
+from evopose.evaluation.problem import make_problem, similarities
 from evopose.geometry import apply_affine, box_to_crop, crop_affine
 from evopose.report.evaluation_figures import KIND_COLOURS
 from evopose.report.evaluation_tables import PosePicture

@@ -1,5 +1,6 @@
 """An evaluation as rows and sentences: the same in the terminal and on the page."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -7,7 +8,8 @@ from evopose.drawing import Image
 from evopose.evaluation.comparison import LEVEL, Comparison
 from evopose.evaluation.error_analysis import LOSSES, ErrorAnalysis
 from evopose.evaluation.error_kinds import FITS, KINDS
-from evopose.evaluation.evaluate import Evaluation
+from evopose.evaluation.judging import Measured
+from evopose.evaluation.keypoints import MEANING, TITLES, KeypointErrors
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.report.tables import Row
 from evopose.report.text import MINUS, percent, plural
@@ -22,15 +24,19 @@ class EvaluationFacts:
     model: str
     settings: Mapping[str, str]
     """What was measured and how: label -> text, as the page shows it."""
-    evaluation: Evaluation
+    evaluation: Measured
     errors: ErrorAnalysis
     other: str | None = None
     """The model that it is measured against."""
-    other_evaluation: Evaluation | None = None
+    other_evaluation: Measured | None = None
     comparison: Comparison | None = None
     """The other first, the model second: positive differences are the model's gain."""
     worst: Mapping[str, Sequence["PosePicture"]] = field(default_factory=dict)
     """Pictures of persons by the title of their group."""
+    no_pictures: str = ""
+    """Why there are none, where that needs to be said."""
+    notes: Mapping[str, int] = field(default_factory=dict)
+    """What was decided or is odd, and how often."""
     sigmas_assumed: bool = False
 
     @property
@@ -109,7 +115,7 @@ def comparison_rows(facts: EvaluationFacts) -> list[Row]:
     return rows
 
 
-def _value(evaluation: Evaluation, name: str) -> float | None:
+def _value(evaluation: Measured, name: str) -> float | None:
     return evaluation.mean_oks if name == "mean OKS" else evaluation.ap[name]
 
 
@@ -171,6 +177,47 @@ def keypoint_rows(errors: ErrorAnalysis) -> list[Row]:
         gain = "-" if better is None or errors.ap is None else change_text(better - errors.ap)
         rows.append({"keypoint": name, "labelled": f"{total:,}", **shares, "AP gained": gain})
     return rows
+
+
+def distance_rows(found: KeypointErrors) -> list[Row]:
+    """Return how far each keypoint is from its label, and all of them together, by the metrics
+    that the skeleton permits."""
+    shown = {what: title for what, title in TITLES.items() if what in found.values}
+    places = [*enumerate(found.names), (None, "all")]
+    return [
+        {
+            "keypoint": name,
+            "labelled": f"{found.labelled.sum() if i is None else found.labelled[i]:,}",
+            **{
+                title: _metric_text(
+                    what, found.values[what].all if i is None else float(found.values[what].each[i])
+                )
+                for what, title in shown.items()
+            },
+        }
+        for i, name in places
+    ]
+
+
+def distance_text(found: KeypointErrors) -> str:
+    """Return what `distance_rows` has of all keypoints, in a line."""
+    *_, everything = distance_rows(found)
+    told = ", ".join(f"{title} {everything[title]}" for title in TITLES.values()
+                     if title in everything)  # fmt: skip
+    return f"{everything['labelled']} labelled keypoints of persons with a pose: {told}"
+
+
+def meaning_text(found: KeypointErrors) -> str:
+    """Return what the metrics of `distance_rows` are."""
+    return "; ".join(f"{TITLES[what]}: {MEANING[what]}" for what in TITLES if what in found.values)
+
+
+def _metric_text(what: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if what == "epe":
+        return f"{value:.1f} px"
+    return percent(value) if what.startswith("pck") else f"{value:.3f}"
 
 
 def matched_text(errors: ErrorAnalysis) -> str:

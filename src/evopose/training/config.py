@@ -45,6 +45,9 @@ class TrainConfig:
     particular networks."""
     codec: str | None = None
     """A name in `CODECS`, for losses that work with any (mse, softmax); None: the loss's own."""
+    codec_params: dict[str, Any] | None = None
+    """All parameters of `codec`, say those of a file whose weights go on; None: by what follows
+    here and the loss."""
     sigma: float | None = None
     """Width of the target Gaussians in heatmap pixels; None: 2 * heatmap height / 64."""
     peak: float = 255.0
@@ -107,6 +110,8 @@ class TrainConfig:
 
         if self.codec is not None:
             _check_codec(self.codec, self.loss)
+        elif self.codec_params is not None:
+            raise ConfigError("codec_params are those of a codec: name it, too")
 
     def lasting(self, epochs: int) -> "TrainConfig":
         """Return the configuration for so many epochs, warm-up and milestones in proportion: a

@@ -46,6 +46,8 @@ def codec_spec(training: TrainConfig, input_hw: tuple[int, int] = (256, 192)) ->
     """Return the codec that a network of that input size, trained this way, is read with."""
     loss = LOSSES[training.loss]
     name = training.codec or loss.codec
+    if training.codec_params is not None:
+        return CodecSpec(name=name, params=dict(training.codec_params))
     params: dict[str, Any] = {}
     if name == "gaussian":
         params = {

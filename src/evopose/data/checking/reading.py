@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evopose.data.categories import keypoint_category, skeleton_of
 from evopose.data.checking.findings import Finding, finding, remark
-from evopose.data.coco import load_content
+from evopose.data.content import load_content
 from evopose.errors import DataError
 from evopose.skeleton import Skeleton
 
