@@ -52,9 +52,12 @@ def decoder_option(panel: str | None = None) -> Any:
     return option(text, panel, "--decoder", metavar="CODEC")
 
 
-def detector_option(panel: str | None = None) -> Any:
-    """Return the option that names what finds persons."""
-    text = "Find persons in the images: yolox-nano (fetched once), or an ONNX file of its shape."
+def detector_option(panel: str | None = None, *, whole: bool = False) -> Any:
+    """Return the option that names what finds persons; `whole`: or that nothing does."""
+    text = "Find persons in the images: yolox-nano (fetched once), or an ONNX file"
+    text += " of YOLOX's or RT-DETR's form" + (
+        "; none: each image is one person, whole." if whole else "."
+    )
     return option(text, panel, "--detector", metavar="NAME|FILE")
 
 

@@ -1,171 +1,247 @@
-"""`evopose predict`: keypoints on images."""
+"""`evopose predict`: keypoints on photos, in videos and before a webcam."""
 
-import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from rich.console import Console
 
 from evopose.cli import app
 from evopose.cli.loading import (
-    MODEL,
+    Running,
     decoder_option,
     detector_option,
     input_option,
+    load_pipeline,
     refine_option,
+    runtime_option,
     weights_option,
 )
 from evopose.cli.options import JSON, VERBOSE, console, device_option, option, print_json, say
-from evopose.errors import ConfigError, DataError
+from evopose.errors import ConfigError
 
 if TYPE_CHECKING:
-    from evopose.data.images import Image
-    from evopose.inference.boxes import Boxes
     from evopose.inference.detectors import Detector
-    from evopose.inference.pipeline import Pipeline
+    from evopose.inference.sources import Photo
 
 _NETWORK, _MACHINE = "Network", "Machine"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_PERSONS, _VIDEO = "Where the persons are", "Videos and webcams"
+DRAWN = 0.3
 
 
 @app.command()
 def predict(
-    model: str = MODEL,
-    images: list[Path] = typer.Argument(help="Images, or folders of them.", show_default=False),
+    given: list[str] = typer.Argument(
+        help="What to look at: images, folders, 'globs', addresses of images, videos, webcam:0. "
+        "Before it, unless the one in the package is to be used, MODEL: a model file, an exported "
+        "file, a run folder (its best), RUN:ID, default, or, with --weights, a name.",
+        metavar="[MODEL] SOURCE...",
+        show_default=False,
+    ),
+    out: Path = typer.Option(Path("predictions"), help="Folder for all that is written."),
+    threshold: float = typer.Option(DRAWN, help="Draw keypoints of at least this score."),
+    show: bool = typer.Option(False, "--show", help="Open what was drawn in this system's viewer."),
+    no_draw: bool = typer.Option(False, "--no-draw", help="Write no images or videos, only JSON."),
+    as_json: bool = JSON,
+    verbose: bool = VERBOSE,
     boxes: Path = option(
-        "Where the persons are: a JSON of COCO annotations or results, or of a list of "
-        "[x, y, width, height] for each file name.",
-        None,
+        "A JSON of COCO annotations or results, or of a list of [x, y, width, height] for each "
+        "file name.",
+        _PERSONS,
         "--boxes",
         metavar="FILE",
     ),
     box: list[str] = option(
-        "A person's box, for one image. Repeatable.", None, "--box", metavar="X,Y,W,H"
+        "A person's box, for one image. Repeatable.", _PERSONS, "--box", metavar="X,Y,W,H"
     ),
-    detector: str | None = detector_option(),
-    out: Path = typer.Option(
-        Path("predictions"), help="Folder for drawn images and predictions.json."
+    detector: str | None = detector_option(_PERSONS, whole=True),
+    every: int = typer.Option(
+        5,
+        min=1,
+        help="Look for persons anew in each N-th frame; follow them between.",
+        rich_help_panel=_VIDEO,
     ),
-    threshold: float = typer.Option(0.2, help="Draw keypoints of at least this score."),
-    as_json: bool = JSON,
-    verbose: bool = VERBOSE,
+    frames: int = option("Stop after so many frames.", _VIDEO, "--frames", min=1),
+    no_smooth: bool = typer.Option(
+        False,
+        "--no-smooth",
+        help="Leave keypoints as they are found in each frame.",
+        rich_help_panel=_VIDEO,
+    ),
     weights: str = weights_option(_NETWORK),
     input_size: str = input_option(_NETWORK),
     refine: str = refine_option(_NETWORK),
     decoder: str = decoder_option(_NETWORK),
-    no_flip_test: bool = typer.Option(
-        False,
-        "--no-flip-test",
-        help="Do not look at mirrored crops too: half the time.",
+    runtime: str = runtime_option(_NETWORK),
+    flip_test: bool | None = typer.Option(
+        None,
+        "--flip-test/--no-flip-test",
+        help="Look at mirrored crops, too: twice the time, more accurate. Default: for photos.",
+        show_default=False,
         rich_help_panel=_NETWORK,
     ),
+    batch_size: int = typer.Option(
+        32, min=1, help="Persons that the network sees at once.", rich_help_panel=_MACHINE
+    ),
     device: str = device_option(_MACHINE),
-    threads: int = option("CPU threads; default all.", _MACHINE),
+    threads: int = option("CPU threads; default all.", _MACHINE, min=1),
 ) -> None:
-    """Find keypoints on IMAGES, draw them, and write them to predictions.json.
+    """Find keypoints on photos and in videos, draw them, and write them as JSON.
 
-    MODEL finds the keypoints of a person in a box: one given, or one that a detector finds. Without
-    any the whole image is taken for one person. An image that cannot be read is named and left out,
-    and the exit code is 1.
+    Persons are found by a detector (yolox-nano, fetched once), unless --boxes, --box or --detector
+    say otherwise. --out gets the drawn images, predictions.json with all that was found and
+    results.json in COCO's form; of each video, the drawn video and a JSON line a frame. What cannot
+    be read is named and left out, and the exit code is 1.
 
-    Example: evopose predict hrnet-w32 photo.jpg --weights coco --detector yolox-nano
+    Example: evopose predict photo.jpg
     """
-    from evopose.cli.bars import bar
-    from evopose.cli.loading import Running, load_pipeline, open_finder
+    from evopose.cli.predict_photos import predict_photos
+    from evopose.cli.predict_videos import predict_video, video_stems
     from evopose.evolution.database import errors_of
-    from evopose.training.compute import prepare, resolve_compute
+    from evopose.inference.estimator import PoseEstimator
+    from evopose.inference.model_files import DEFAULT
+    from evopose.inference.sources import Photo, find_sources
+    from evopose.models.devices import resolve_device
 
     screen = console(as_json)
-    files = _files(images)
+    model, names = split_model(given)
+    sources = find_sources(names)
+    photos = [one for one in sources if isinstance(one, Photo)]
+    videos = [one for one in sources if not isinstance(one, Photo)]
     if detector is not None and (boxes or box):
         raise ConfigError("give --detector or boxes, not both")
-    given = _given(files, boxes, box)
-    compute = resolve_compute(device, threads=threads, precision="fp32")
-    prepare(compute)
+    if (boxes or box) and videos:
+        raise ConfigError("--boxes and --box are for photos; persons in videos need a detector")
+    known = _known_boxes(photos, boxes, box)
     pipeline = load_pipeline(
-        model,
+        model or DEFAULT,
         screen,
         weights=weights,
         input_size=input_size,
         refine=refine,
-        flip_test=not no_flip_test,
-        running=Running(runtime="pytorch", device=compute.device, threads=compute.threads),
-        batch_size=32,
+        flip_test=bool(photos) if flip_test is None else flip_test,
+        running=Running(
+            runtime=runtime or "auto", device=resolve_device(device), threads=threads or 0
+        ),
+        batch_size=batch_size,
         decoder=decoder,
     )
-    where = _finder(given, open_finder(detector, screen, compute.threads) if detector else None)
-    if given is None and detector is None:
-        say(screen, "no boxes given: each image is taken for one person, whole")
-    found: list[dict[str, Any]] = []
-    failed: list[str] = []
-    with errors_of(out), bar(screen, "predicting") as on_progress:
+    finder = None if known is not None else _detector(detector, screen, threads or 0)
+    estimator = PoseEstimator(pipeline=pipeline, detector=finder)
+    summary: dict[str, Any] = {
+        "folder": str(out),
+        "model": model or DEFAULT,
+        "runtime": pipeline.model.runtime,
+        "detector": finder.name if finder else None,
+    }
+    opened: list[Path] = []
+    with errors_of(out):
         out.mkdir(parents=True, exist_ok=True)
-        for done, file in enumerate(files, 1):
-            try:
-                drawn = out / _drawn_name(file, files)
-                found.append(_predict(pipeline, file, where, drawn, threshold))
-            except DataError as error:
-                failed.append(str(error))
-            on_progress(done, len(files))
-        about = {"keypoints": pipeline.card.skeleton.keypoints, "images": found}
-        (out / "predictions.json").write_text(json.dumps(about))
+        if photos:
+            done = predict_photos(
+                estimator, photos, known, out, screen, threshold=None if no_draw else threshold
+            )
+            summary |= done.summary()
+            opened += done.drawn
+        if videos and flip_test is None:
+            estimator = estimator.without_flip_test()
+        streams = []
+        for video, stem in zip(videos, video_stems(videos), strict=True):
+            stream = predict_video(
+                estimator, video, stem, out, screen, every=every, limit=frames,
+                smooth=not no_smooth, threshold=None if no_draw else threshold,
+            )  # fmt: skip
+            streams.append(stream.summary())
+            opened += stream.drawn
+        if videos:
+            summary["videos"] = streams
+    failed = summary.get("failed", []) + [one["failed"] for one in streams if one.get("failed")]
+    summary["failed"] = failed
     for reason in failed:
         say(screen, f"left out: {reason}")
-    persons = sum(len(one["persons"]) for one in found)
     if as_json:
-        print_json({"folder": str(out), "images": len(found), "persons": persons, "failed": failed})
+        print_json(summary)
     else:
-        say(screen, f"{persons:,} persons in {len(found):,} images, {len(failed):,} left out")
-        say(screen, f"wrote {out}/predictions.json and the images drawn", exact=True)
+        say(screen, f"wrote {out}", exact=True)
+    if show:
+        for path in opened:
+            typer.launch(str(path))
     if failed:
         raise typer.Exit(1)
 
 
-def _files(given: Sequence[Path]) -> list[Path]:
-    """Return the image files that are given, folders opened."""
-    files: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise DataError(f"{path} has no images ({', '.join(SUFFIXES)})")
-            files += inside
-        elif path.exists():
-            files.append(path)
-        else:
-            raise DataError(f"there is no image {path}")
-    return files
+def split_model(given: list[str]) -> tuple[str | None, list[str]]:
+    """Return the model that the first word names, None where it names none, and the rest.
+
+    Raises: ConfigError where nothing is left to look at.
+    """
+    first, *rest = given
+    if not _names_model(first):
+        return None, given
+    if not rest:
+        raise ConfigError(
+            f"{first} is a model; name what it is to look at after it: images, folders, videos"
+        )
+    return first, rest
 
 
-def _given(
-    files: list[Path], boxes: Path | None, box: list[str] | None
-) -> "dict[Path, Boxes] | None":
-    """Return the boxes of each image; None where none were given."""
+def _names_model(word: str) -> bool:
+    """Return whether a word means a model and no image: by suffix, by what its folder holds, or
+    because a network is called so and no file."""
+    from evopose.errors import ModelError
+    from evopose.inference.model_files import DEFAULT
+    from evopose.inference.runtimes import RUNTIMES
+    from evopose.models import split_name
+
+    path = Path(word)
+    if path.suffix in {s for one in RUNTIMES.values() for s in one.suffixes} | {".pt", ".pth"}:
+        return True
+    if path.is_dir():
+        return any((path / name).is_file() for name in ("model.safetensors", "run.sqlite"))
+    if path.exists():
+        return False
+    folder, colon, _ = word.rpartition(":")
+    if colon and (Path(folder) / "run.sqlite").is_file():
+        return True
+    try:
+        return word == DEFAULT or bool(split_name(word))
+    except ModelError:
+        return False
+
+
+def _detector(name: str | None, screen: Console, threads: int) -> "Detector | None":
+    """Return what finds persons; None, and say so, where the whole image is one."""
+    from evopose.cli.bars import byte_bar
+    from evopose.cli.loading import open_finder
+    from evopose.inference.detectors import DEFAULT, default_detector
+
+    if name == "none":
+        say(screen, "no persons are looked for: each image is taken for one, whole")
+        return None
+    if name is not None:
+        return open_finder(name, screen, threads)
+    with byte_bar(screen, f"fetching {DEFAULT}") as on_bytes:
+        found, words = default_detector(threads=threads, on_progress=on_bytes)
+    say(screen, words)
+    return found
+
+
+def _known_boxes(
+    photos: "list[Photo]", boxes: Path | None, box: list[str] | None
+) -> "dict[str, Any] | None":
+    """Return the boxes of each photo by its name; None where none were given."""
     from evopose.inference.boxes import boxes_xywh, read_boxes
 
     if boxes and box:
         raise ConfigError("give --boxes or --box, not both")
     if boxes:
-        return read_boxes(boxes, files)
+        paths = [Path(one.name) for one in photos]
+        return {str(path): found for path, found in read_boxes(boxes, paths).items()}
     if not box:
         return None
-    if len(files) != 1:
-        raise ConfigError(f"--box is for one image, got {len(files)}; give --boxes FILE for more")
-    return {files[0]: boxes_xywh([_numbers(one) for one in box])}
-
-
-def _finder(
-    given: "dict[Path, Boxes] | None", detector: "Detector | None"
-) -> "Callable[[Path, Image], Boxes]":
-    """Return what says where the persons of a file's image are."""
-    from evopose.inference.boxes import whole_image
-
-    if given is not None:
-        return lambda file, image: given[file]
-    if detector is not None:
-        return lambda file, image: detector(image)
-    return lambda file, image: whole_image(*image.shape[:2])
+    if len(photos) != 1:
+        raise ConfigError(f"--box is for one image, got {len(photos)}; give --boxes FILE for more")
+    return {photos[0].name: boxes_xywh([_numbers(one) for one in box])}
 
 
 def _numbers(box: str) -> list[float]:
@@ -176,39 +252,3 @@ def _numbers(box: str) -> list[float]:
     if len(numbers) != 4:
         raise ConfigError(f"--box is X,Y,W,H in pixels of the image, got {box!r}")
     return numbers
-
-
-def _drawn_name(file: Path, files: list[Path]) -> str:
-    """Return the name of the drawn image, with its folder's where another image has it, too."""
-    alone = sum(one.stem == file.stem for one in files) == 1
-    return f"{file.stem}.jpg" if alone else f"{file.parent.name}-{file.name}.jpg"
-
-
-def _predict(
-    pipeline: "Pipeline",
-    file: Path,
-    where: "Callable[[Path, Image], Boxes]",
-    drawn: Path,
-    threshold: float,
-) -> dict[str, Any]:
-    """Return what is found on an image, and draw it."""
-    from evopose.data.images import read_image
-    from evopose.drawing import draw_pose, write_image
-    from evopose.inference.pipeline import person_scores
-
-    image = read_image(file)
-    persons = where(file, image)
-    poses = pipeline.predict(image, persons.xyxy)
-    picture = image
-    for pose in poses:
-        picture = draw_pose(picture, pose, pipeline.card.skeleton, threshold=threshold)
-    write_image(drawn, picture)
-    scores = person_scores(poses, persons.scores)
-    return {
-        "image": str(file),
-        "drawn": str(drawn),
-        "persons": [
-            {"box_xyxy": box.tolist(), "keypoints": pose.tolist(), "score": score}
-            for box, pose, score in zip(persons.xyxy, poses, scores.tolist(), strict=True)
-        ],
-    }

@@ -68,12 +68,7 @@ class Pipeline:
 
     def _cut(self, image: Image, boxes_xyxy: Array) -> "_Cut":
         boxes = np.asarray(boxes_xyxy, np.float64).reshape(-1, 4)
-        usable = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        for box in boxes[~usable].tolist():
-            raise DataError(
-                "a person's box needs a width and a height above 0; left, top, right and bottom "
-                f"are {', '.join(f'{v:g}' for v in box)}"
-            )
+        require_areas(boxes)
         size = self.card.input_hw
         affines = []
         for box in boxes:
@@ -143,6 +138,17 @@ def open_pipeline(
     return Pipeline(
         model=model, codec=codec, batch_size=batch_size, flip_test=flip_test, refiner=refiner
     )
+
+
+def require_areas(boxes_xyxy: Array) -> None:
+    """Raise DataError for a box (P, 4) that is not finite, or has no width or height."""
+    usable = np.isfinite(boxes_xyxy).all(axis=1)
+    usable &= (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(axis=1)
+    for box in boxes_xyxy[~usable].tolist():
+        raise DataError(
+            "a person's box needs a width and a height above 0; left, top, right and bottom are "
+            f"{', '.join(f'{v:g}' for v in box)}"
+        )
 
 
 def person_scores(

@@ -36,6 +36,8 @@ class VideoPoses:
     """(P, K, 3): x, y in pixels of the image, score; smoothed where there is a smoother."""
     boxes_xyxy: Floats
     """(P, 4) in which they were looked for."""
+    box_scores: Floats
+    """Of the boxes: the detector's, at the last time that it saw the person."""
     scores: Floats
     """Of persons: the box's score times the mean of the keypoints'."""
     ids: NDArray[np.int64]
@@ -108,6 +110,7 @@ def _followed(
             image=image,
             keypoints=keypoints,
             boxes_xyxy=persons.xyxy,
+            box_scores=persons.scores,
             scores=scores,
             ids=ids,
             detected=look,
