@@ -50,6 +50,7 @@ def main() -> None:
         data_import,
         evaluate,
         evolve,
+        export,
         import_,
         inspect,
         models,

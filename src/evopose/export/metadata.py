@@ -1,0 +1,35 @@
+"""What an exported file says of itself: the network's card, and how it was exported."""
+
+import json
+
+from evopose.export.options import ExportOptions
+from evopose.models.card import ModelCard
+from evopose.version import VERSION
+
+FORMAT = 1
+"""Of the key `evopose_export`."""
+OPSET = 17
+"""Of ONNX; what the networks need is in every later one."""
+INPUT = "images"
+HEATMAPS = "heatmaps"
+KEYPOINTS = "keypoints"
+
+
+def export_metadata(card: ModelCard, format: str, options: ExportOptions) -> dict[str, str]:
+    """Return the two texts that go into an exported file: `evopose`, the card as in a model file,
+    and `evopose_export`, JSON that says what the file expects and computes."""
+    about = {
+        "format": FORMAT,
+        "kind": format,
+        "normalisation": "inside" if options.normalise else "outside",
+        "decoding": "inside" if options.decode else "outside",
+        "precision": options.stored_precision(format),
+        "opset": None if format == "torchscript" else OPSET,
+        "evopose": VERSION,
+    }
+    return {"evopose": card.to_json(), "evopose_export": json.dumps(about)}
+
+
+def output_names(options: ExportOptions) -> list[str]:
+    """Return what the file's outputs are called, in order."""
+    return [HEATMAPS, KEYPOINTS] if options.decode else [HEATMAPS]
