@@ -17,7 +17,18 @@ from evopose.inference.tracking import (
 )
 from evopose.metrics.oks import oks
 from evopose.skeleton import COCO_PERSON, Skeleton
-from moving_people import UPRIGHT, Count, Faults, Seen, boxes_of, count, found, walk
+from moving_people import (
+    UPRIGHT,
+    Count,
+    Faults,
+    Seen,
+    boxes_of,
+    count,
+    found,
+    greedy,
+    overlap,
+    walk,
+)
 
 SIGMAS = np.array(COCO_PERSON.sigmas)
 
@@ -30,35 +41,6 @@ def rng() -> np.random.Generator:
 def followed(sequence: list[Seen], **options: float) -> list[np.ndarray]:
     tracker = Tracker(COCO_PERSON, TrackingConfig(**options))
     return [tracker.update(s.keypoints, s.boxes, s.scores) for s in sequence]
-
-
-def greedy(sequence: list[Seen], patience: int = 30) -> list[np.ndarray]:
-    """A second tracker: the largest overlap of boxes first, no motion, no poses."""
-    tracks: dict[int, tuple[np.ndarray, int]] = {}
-    named, following = [], 0
-    for frame, seen in enumerate(sequence):
-        ids = np.full(len(seen.boxes), -1)
-        pairs = [
-            (overlap(box, there), number, name)
-            for name, (there, when) in tracks.items()
-            for number, box in enumerate(seen.boxes)
-            if frame - when <= patience
-        ]
-        for likeness, number, name in sorted(pairs, key=lambda pair: -pair[0]):
-            if likeness > 0.3 and ids[number] < 0 and name not in ids:
-                ids[number] = name
-        for number in np.flatnonzero(ids < 0):
-            ids[number], following = following, following + 1
-        tracks |= {name: (seen.boxes[n], frame) for n, name in enumerate(ids.tolist())}
-        named.append(ids)
-    return named
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    width, height = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
-    common = max(width, 0.0) * max(height, 0.0)
-    whole = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - common
-    return float(common / whole)
 
 
 def people(xy: np.ndarray, score: float = 0.9) -> Seen:
