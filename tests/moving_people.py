@@ -149,3 +149,33 @@ def count(sequence: list[Seen], ids: list[NDArray[np.int64]], patience: int = 30
         ghosts=sum(people == {-1} for people in owners.values()),
         shared=sum(len(people - {-1}) > 1 for people in owners.values()),
     )
+
+
+def greedy(sequence: list[Seen], patience: int = 30) -> list[np.ndarray]:
+    """Return ids as a simpler tracker gives them: the largest overlap of boxes first, no motion, no
+    poses, an id for everything."""
+    tracks: dict[int, tuple[np.ndarray, int]] = {}
+    named, following = [], 0
+    for frame, seen in enumerate(sequence):
+        ids = np.full(len(seen.boxes), -1)
+        pairs = [
+            (overlap(box, there), number, name)
+            for name, (there, when) in tracks.items()
+            for number, box in enumerate(seen.boxes)
+            if frame - when <= patience
+        ]
+        for likeness, number, name in sorted(pairs, key=lambda pair: -pair[0]):
+            if likeness > 0.3 and ids[number] < 0 and name not in ids:
+                ids[number] = name
+        for number in np.flatnonzero(ids < 0):
+            ids[number], following = following, following + 1
+        tracks |= {name: (seen.boxes[n], frame) for n, name in enumerate(ids.tolist())}
+        named.append(ids)
+    return named
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    width, height = (min(a[i + 2], b[i + 2]) - max(a[i], b[i]) for i in (0, 1))
+    common = max(width, 0.0) * max(height, 0.0)
+    whole = sum((c[2] - c[0]) * (c[3] - c[1]) for c in (a, b)) - common
+    return float(common / whole)

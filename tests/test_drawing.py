@@ -10,13 +10,16 @@ import pytest
 from evopose.codecs import GaussianCodec
 from evopose.drawing import (
     INK,
+    NAMELESS,
     PAPER,
     SIDE_COLOURS,
     contact_sheet,
     draw_heatmaps,
     draw_pose,
+    draw_poses,
     encode_image,
     fit_image,
+    id_colour,
     keypoint_sides,
     write_image,
 )
@@ -118,6 +121,64 @@ def test_lines_grow_with_image_and_pose() -> None:
 def test_a_view_that_is_not_contiguous_can_be_drawn_on() -> None:
     image = grey()[:, ::-1]
     assert painted(draw_pose(image, POINTS, FACE), image) > 0
+
+
+def test_without_ids_poses_are_drawn_as_each_alone() -> None:
+    both = np.stack([POINTS, POINTS * 0.5 + (0, 0, 0.5)])
+    image = grey()
+    expected = draw_pose(draw_pose(image, both[0], FACE), both[1], FACE)
+    assert (draw_poses(image, both, FACE) == expected).all()
+    assert (image == 128).all()
+    nobody = draw_poses(image, np.empty((0, 4, 3)), FACE, ids=np.empty(0, int))
+    assert (nobody == image).all()
+    assert not np.shares_memory(nobody, image)
+
+
+def test_an_id_has_its_own_colour_in_every_frame() -> None:
+    both = np.stack([POINTS, POINTS + np.array([200, 0, 0])])
+    wide = grey(200, 400)
+    one = draw_poses(wide, both, FACE, ids=np.array([7, 2]), thickness=5)
+    other = draw_poses(wide, both[::-1], FACE, ids=np.array([2, 7]), thickness=5)
+    assert (one == other).all()
+    assert tuple(one[100, 100]) == tuple(one[60, 40]) == id_colour(7)
+    assert tuple(one[100, 300]) == tuple(one[60, 240]) == id_colour(2)
+    nobodys = draw_poses(wide, both, FACE, ids=np.array([-1, -1]), thickness=5)
+    assert tuple(nobodys[100, 100]) == NAMELESS
+    assert not (nobodys[:45] != 128).any()  # no label
+
+
+def test_ids_near_each_other_differ_in_colour() -> None:
+    colours = np.array([id_colour(number) for number in range(40)], float)
+    for first in range(30):
+        apart = np.linalg.norm(colours[first + 1 : first + 5] - colours[first], axis=1)
+        assert apart.min() > 60
+    assert (colours.max(axis=1) > 150).all()
+    assert id_colour(-1) == NAMELESS
+
+
+def test_boxes_and_labels_stay_in_the_image() -> None:
+    boxes = np.array([[30.0, 50.0, 170.0, 190.0], [-50.0, -40.0, 500.0, 500.0]])
+    both = np.stack([POINTS, POINTS * (1, 1, 0)])
+    drawn = draw_poses(grey(), both, FACE, boxes_xyxy=boxes, ids=np.array([3, 1234567]))
+    assert tuple(drawn[120, 170]) == id_colour(3)
+    label = (drawn[30:48, 30:44] == id_colour(3)).all(axis=2)
+    assert label.sum() > 40
+    assert (drawn[32:48, 32:40].min(axis=2) < 60).any()  # dark ink on it
+    assert (drawn[:14, :60] == id_colour(1234567)).all(axis=2).sum() > 100
+    plain = draw_poses(grey(), both, FACE, boxes_xyxy=boxes)
+    assert tuple(plain[120, 170]) == PAPER
+    lost = draw_poses(grey(), both, FACE, boxes_xyxy=boxes * np.nan, ids=np.array([3, 4]))
+    assert (lost == draw_poses(grey(), both[:1], FACE, ids=np.array([3]))).all()
+
+
+def test_poses_that_do_not_fit_are_explained() -> None:
+    poses = np.stack([POINTS, POINTS])
+    with pytest.raises(DataError, match=r"expected ids \(2,\) for 2 poses, got \(3,\)"):
+        draw_poses(grey(), poses, FACE, ids=np.arange(3))
+    with pytest.raises(DataError, match=r"expected boxes \(2, 4\) for 2 poses, got \(1, 4\)"):
+        draw_poses(grey(), poses, FACE, boxes_xyxy=np.ones((1, 4)))
+    with pytest.raises(DataError, match=r"expected keypoints \(P, 4, 3\), got \(4, 3\)"):
+        draw_poses(grey(), POINTS, FACE)
 
 
 def test_heatmaps_are_hottest_where_the_codec_puts_the_keypoint() -> None:

@@ -183,7 +183,7 @@ def _draw_box(
     for border in (True, False):
         ink = (colour or PAPER) if not border else OUTLINE
         thick = width + 2 * border
-        cv2.rectangle(canvas, (left, top), (right, bottom), ink, thick, cv2.LINE_AA)
+        cv2.rectangle(canvas, (left, top), (right, bottom), ink, thick)
     return float(left), float(top)
 
 
