@@ -26,32 +26,17 @@ def read_image(path: Path) -> Image:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot read image {path}: {error.strerror}") from error
-    require_end(content, str(path))
-    image = decode_stored(content)
+    # A JPEG that ends before its end mark decodes, with grey in place of the missing part.
+    if content[:2] == b"\xff\xd8" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
+        raise DataError(f"image {path} is cut off; copy or download it again")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise DataError(
             f"cannot decode image {path} ({len(content)} bytes); it is damaged or no format that "
             "OpenCV knows: replace it, or take it out of the annotations"
         )
-    return image
-
-
-def require_end(content: bytes, name: str) -> None:
-    """Raise DataError for a JPEG without its end mark, whose rest decoders fill with grey."""
-    if content[:2] == b"\xff\xd8" and content.rfind(b"\xff\xd9") < content.rfind(b"\xff\xda"):
-        raise DataError(f"image {name} is cut off; copy or download it again")
-
-
-def decode_stored(content: bytes) -> Image | None:
-    """Return a file's pixels as they are stored, in RGB; None where OpenCV cannot decode it."""
-    if not content:
-        return None
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error:  # of more pixels than OpenCV takes
-        return None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def warp_crop(

@@ -1,6 +1,8 @@
 """Boxes of persons that someone else has found: files of them, matched with images by name."""
 
 import json
+import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -10,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import DataError
+
+log = logging.getLogger(__name__)
 
 EXPECTED = (
     'COCO results [{"image_id": 7, "bbox": [x, y, w, h], "score": 0.9}, ...], COCO annotations '
@@ -54,10 +58,12 @@ def read_boxes(path: Path, images: Sequence[Path]) -> dict[Path, Boxes]:
     """Return the boxes that a JSON file holds for these images; none for one it does not name.
 
     A file name fits an image whose path ends with it. Results name images by id: those whose file
-    name is that number, as COCO's are. Crowds are left out.
+    name is that number, as COCO's are. Crowds are left out; boxes without width or height, too,
+    which the log counts.
 
-    Raises: DataError if the file cannot be read or is of no known form, if a file that it names
-    fits none of the images or several, or if it knows none of the images.
+    Raises: DataError if the file cannot be read, is of no known form or has numbers that are not
+    finite, if a file that it names fits none of the images or several, or if it knows none of the
+    images.
     """
     content = load_json(path, EXPECTED)
     try:
@@ -117,10 +123,16 @@ def _by_image(
         by_name.setdefault(image.name, []).append(image)
         if image.stem.isdecimal():
             by_name.setdefault(str(int(image.stem)), []).append(image)
+    empty = 0
     for name, box, score in rows:
         parts = PurePath(name).parts
         if len(box) != 4 or not all(isinstance(v, int | float) for v in box):
             raise ValueError(box)
+        if not all(map(math.isfinite, (*box, score))):
+            raise DataError(f"{path}: box {box} of {name}, score {score}: not finite")
+        if min(box[2:]) <= 0:
+            empty += 1
+            continue
         candidates = by_name.get(PurePath(name).name, [])
         fitting = [i for i in candidates if i.parts[-len(parts) :] == parts or name.isdecimal()]
         if len(fitting) > 1:
@@ -131,4 +143,6 @@ def _by_image(
             raise DataError(f"{path} has boxes of {name}, which is none of the images given")
         for image in fitting:
             found[image].append((box, score))
+    if empty:
+        log.warning("%s: %d boxes without width or height are left out", path, empty)
     return found
