@@ -7,17 +7,21 @@ from evopose.models.card import ModelCard
 from evopose.version import VERSION
 
 FORMAT = 1
-"""Of the key `evopose_export`."""
+"""Of what stands under `EXPORT`."""
 OPSET = 17
 """Of ONNX; what the networks need is in every later one."""
+CARD = "evopose"
+"""The key under which the network's card stands, as in a model file."""
+EXPORT = "evopose_export"
+"""The key under which it stands how the network was exported."""
 INPUT = "images"
 HEATMAPS = "heatmaps"
 KEYPOINTS = "keypoints"
 
 
 def export_metadata(card: ModelCard, format: str, options: ExportOptions) -> dict[str, str]:
-    """Return the two texts that go into an exported file: `evopose`, the card as in a model file,
-    and `evopose_export`, JSON that says what the file expects and computes."""
+    """Return the two texts that go into an exported file: the card as in a model file, and JSON
+    that says what the file expects and computes."""
     about = {
         "format": FORMAT,
         "kind": format,
@@ -27,7 +31,7 @@ def export_metadata(card: ModelCard, format: str, options: ExportOptions) -> dic
         "opset": None if format == "torchscript" else OPSET,
         "evopose": VERSION,
     }
-    return {"evopose": card.to_json(), "evopose_export": json.dumps(about)}
+    return {CARD: card.to_json(), EXPORT: json.dumps(about)}
 
 
 def output_names(options: ExportOptions) -> list[str]:

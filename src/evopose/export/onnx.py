@@ -15,6 +15,7 @@ import torch
 from evopose.export.job import ExportJob, Run
 from evopose.export.metadata import INPUT, OPSET, output_names
 from evopose.export.network import example_images, exported_network
+from evopose.export.sessions import open_onnx
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -47,12 +48,5 @@ def set_metadata(path: Path, metadata: Mapping[str, str]) -> None:
 
 def open_run(path: Path, *, threads: int = 0) -> Run:
     """Return ONNX Runtime's run of a file, on the CPU; `threads` 0: all."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        path, sess_options=options, providers=["CPUExecutionProvider"]
-    )
+    session = open_onnx(path, threads=threads)
     return lambda images: [np.asarray(one) for one in session.run(None, {INPUT: images})]

@@ -1,12 +1,12 @@
 """OpenVINO files (.xml with .bin beside it), converted from ONNX."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from evopose.export import onnx as onnx_files
 from evopose.export.job import ExportJob, Floats, Run
+from evopose.export.sessions import compile_openvino, read_openvino
 
 
 def write(job: ExportJob, path: Path) -> None:
@@ -18,25 +18,16 @@ def write(job: ExportJob, path: Path) -> None:
 
     between = path.with_suffix(".onnx")
     onnx_files.write(job, between)
-    model = openvino.Core().read_model(between)
+    model = read_openvino(between)
     for key, text in job.metadata.items():
         model.set_rt_info(text, key)
     openvino.save_model(model, path, compress_to_fp16=job.options.precision == "half")
     between.unlink()
 
 
-def open_run(path: Path, *, threads: int = 0, precision: str = "f32") -> Run:
-    """Return OpenVINO's run of a file, on the CPU; `precision` is what it is asked to compute in,
-    which it does where the processor can; `threads` 0: all."""
-    import openvino
-
-    settings: dict[str, Any] = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": precision,
-    }
-    if threads:
-        settings["INFERENCE_NUM_THREADS"] = threads
-    request = openvino.Core().compile_model(path, "CPU", settings).create_infer_request()
+def open_run(path: Path, *, threads: int = 0) -> Run:
+    """Return OpenVINO's run of a file in float32, on the CPU; `threads` 0: all."""
+    request = compile_openvino(read_openvino(path), threads=threads).create_infer_request()
 
     def run(images: Floats) -> list[Floats]:
         answers = request.infer({0: images})

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ModelError
+from evopose.export.sessions import open_onnx
 
 OPEN_SIZE = 640
 """Height and width of images for a network that leaves them open."""
@@ -84,17 +85,7 @@ class Network:
 
 def open_network(path: Path, *, threads: int) -> Network:
     """Return the network of an ONNX file, on the CPU. Raises: ModelError if it is none."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            path, sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # its exceptions share no base of their own
-        raise ModelError(f"{path} is no ONNX network that can be run: {error}") from error
+    session = open_onnx(path, threads=threads)
     return Network(
         path=path,
         inputs=tuple(map(_port, session.get_inputs())),

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ModelError
+from evopose.export.metadata import CARD, EXPORT, FORMAT
 from evopose.inference.runtimes import Crops
 from evopose.models.card import ModelCard
 from evopose.models.inputs import InputSpec
-
-EXPORT_FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,18 +30,18 @@ class ExportedCard:
 
         Raises: ModelError for a file that evopose did not write, or a newer version did.
         """
-        if "evopose" not in metadata or "evopose_export" not in metadata:
+        if CARD not in metadata or EXPORT not in metadata:
             raise ModelError(
                 f"{source} was not written by `evopose export`: its metadata say nothing of the "
                 "keypoints and how they are read; export the model file anew"
             )
-        card = ModelCard.from_json(metadata["evopose"], source=source)
+        card = ModelCard.from_json(metadata[CARD], source=source)
         try:
-            value = json.loads(metadata["evopose_export"])
-            if value["format"] != EXPORT_FORMAT:
+            value = json.loads(metadata[EXPORT])
+            if value["format"] != FORMAT:
                 raise ModelError(
                     f"{source}: export format {value['format']}, this version of evopose reads "
-                    f"{EXPORT_FORMAT}: install the version that wrote it, or a newer one"
+                    f"{FORMAT}: install the version that wrote it, or a newer one"
                 )
             return cls(
                 card=card,

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from evopose.errors import ModelError
+from evopose.export.metadata import HEATMAPS, INPUT
+from evopose.export.sessions import open_onnx
 from evopose.inference.runtimes import Crops, Heatmaps
 from evopose.inference.runtimes.metadata import ExportedCard, require_crops
 from evopose.models.card import ModelCard
@@ -25,7 +26,7 @@ class OnnxModel:
 
         Raises: ModelError for a file that cannot be run, or that `evopose export` did not write.
         """
-        session = open_session(path, threads=threads)
+        session = open_onnx(Path(path), threads=threads)
         metadata = session.get_modelmeta().custom_metadata_map
         return cls(session=session, about=ExportedCard.read(metadata, source=str(path)))
 
@@ -50,23 +51,5 @@ class OnnxModel:
     def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps of crops."""
         require_crops(crops, self.card)
-        (answer,) = self.session.run(["heatmaps"], {"images": self.about.to_input(crops)})
+        (answer,) = self.session.run([HEATMAPS], {INPUT: self.about.to_input(crops)})
         return np.asarray(answer, np.float32)
-
-
-def open_session(path: str | Path, *, threads: int = 0) -> Any:
-    """Return ONNX Runtime's session of a file. Raises: ModelError if it cannot be run."""
-    import onnxruntime
-
-    file = Path(path)
-    if not file.is_file():
-        raise ModelError(f"there is no ONNX file {file}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            file, sess_options=options, providers=["CPUExecutionProvider"]
-        )
-    except Exception as error:  # its exceptions share no base of their own
-        raise ModelError(f"{file} is no ONNX network that can be run: {error}") from error

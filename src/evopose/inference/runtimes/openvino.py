@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from evopose.errors import ModelError
+from evopose.export.metadata import CARD, EXPORT, HEATMAPS, INPUT
+from evopose.export.sessions import compile_openvino, read_openvino
 from evopose.inference.runtimes import Crops, Heatmaps
 from evopose.inference.runtimes.metadata import ExportedCard, require_crops
 from evopose.models.card import ModelCard
 
-KEYS = ("evopose", "evopose_export")
 HINTS = {"bfloat16": "bf16", "float16": "f16"}
 """What OpenVINO calls the precision in which it is to compute; otherwise float32."""
 
@@ -29,25 +29,11 @@ class OpenVinoModel:
 
         Raises: ModelError for a file that cannot be run, or that `evopose export` did not write.
         """
-        import openvino
-
-        file = Path(path)
-        if not file.is_file():
-            raise ModelError(f"there is no exported file {file}")
-        core = openvino.Core()
-        try:
-            model = core.read_model(file)
-            about = ExportedCard.read(_metadata(model), source=str(file))
-            settings: dict[str, Any] = {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": HINTS.get(about.precision, "f32"),
-            }
-            if threads:
-                settings["INFERENCE_NUM_THREADS"] = threads
-            return cls(compiled=core.compile_model(model, "CPU", settings), about=about)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise ModelError(f"{file} is no network that OpenVINO can run: {reason}") from error
+        model = read_openvino(Path(path))
+        about = ExportedCard.read(_metadata(model), source=str(path))
+        precision = HINTS.get(about.precision, "f32")
+        compiled = compile_openvino(model, threads=threads, precision=precision)
+        return cls(compiled=compiled, about=about)
 
     @property
     def card(self) -> ModelCard:
@@ -70,19 +56,19 @@ class OpenVinoModel:
 
     @property
     def _output(self) -> Any:
-        return self.compiled.output("heatmaps")
+        return self.compiled.output(HEATMAPS)
 
     def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps of crops."""
         require_crops(crops, self.card)
-        answer = self.compiled({"images": self.about.to_input(crops)})
+        answer = self.compiled({INPUT: self.about.to_input(crops)})
         return np.asarray(answer[self._output], np.float32)
 
 
 def _metadata(model: Any) -> dict[str, str]:
     """Return our keys of a model's `rt_info`; what an ONNX file said stands one level deeper."""
     found = {}
-    for key in KEYS:
+    for key in (CARD, EXPORT):
         for place in ([key], ["framework", key]):
             if model.has_rt_info(place):
                 found[key] = str(model.get_rt_info(place).value)
