@@ -126,8 +126,9 @@ def tracked(scenes: Iterator[tuple[np.ndarray, np.ndarray]], seed: int) -> Itera
 
     tracker, smoother = Tracker(COCO_PERSON), OneEuro()
     for one in track_video(
-        images(), lambda image, boxes: found, detect, tracker=tracker, smoother=smoother, fps=FPS
-    ):
+        images(), lambda image, boxes: found, detect, COCO_PERSON,
+        tracker=tracker, smoother=smoother, fps=FPS,
+    ):  # fmt: skip
         yield draw_poses(
             one.image,
             one.keypoints,

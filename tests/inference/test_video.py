@@ -8,10 +8,11 @@ import pytest
 
 from evopose.errors import ConfigError, DataError
 from evopose.inference.boxes import Boxes
+from evopose.inference.poses import Poses
 from evopose.inference.smoothing import OneEuro
 from evopose.inference.tracking import Tracker
-from evopose.inference.video import VideoPoses, track_video
-from evopose.skeleton import COCO_PERSON
+from evopose.inference.video import track_video
+from evopose.skeleton import COCO_PERSON as PERSON
 from moving_people import boxes_of, walk
 
 SIZE = 480, 640
@@ -55,9 +56,9 @@ class Street:
             pose[:, 2] = 0.9 if share.max() > 0.4 else 0.05
         return poses
 
-    def whose(self, found: VideoPoses) -> dict[int, int]:
+    def whose(self, found: Poses) -> dict[int, int]:
         """Return the id of each person found."""
-        errors = np.abs(found.keypoints[:, None, :, :2] - self.truth[found.index]).mean(axis=(2, 3))
+        errors = np.abs(found.keypoints[:, None, :, :2] - self.truth[found.frame]).mean(axis=(2, 3))
         return dict(zip(errors.argmin(axis=1).tolist(), found.ids.tolist(), strict=True))
 
 
@@ -66,13 +67,13 @@ def test_everyone_is_found_in_every_frame(every: int) -> None:
     street = Street()
     results = list(
         track_video(
-            street.frames(), street.estimate, street.detect, every=every,
-            tracker=Tracker(COCO_PERSON),
+            street.frames(), street.estimate, street.detect, PERSON, every=every,
+            tracker=Tracker(PERSON),
         )
     )  # fmt: skip
     assert street.looked == list(range(0, 60, every))
     assert [one.detected for one in results] == [n % every == 0 for n in range(60)]
-    assert [one.index for one in results] == list(range(60))
+    assert [one.frame for one in results] == list(range(60))
     assert [one.time_s for one in results] == pytest.approx([n / 30 for n in range(60)])
     names = [street.whose(one) for one in results]
     assert all(names[0][person] == name for one in names for person, name in one.items())
@@ -81,7 +82,7 @@ def test_everyone_is_found_in_every_frame(every: int) -> None:
         assert one.keypoints.shape == (len(one.ids), 17, 3)
         assert one.boxes_xyxy.shape == (len(one.ids), 4)
         assert one.scores == pytest.approx(0.81)
-        assert street.number(one.image) == one.index
+        assert street.number(one.image) == one.frame
 
 
 def test_nobody_in_sight_is_looked_for_in_every_frame() -> None:
@@ -92,8 +93,10 @@ def test_nobody_in_sight_is_looked_for_in_every_frame() -> None:
         found = street.detect(image)
         return found if street.number(image) >= 20 else empty
 
-    tracker = Tracker(COCO_PERSON)
-    results = list(track_video(street.frames(), street.estimate, detect, every=10, tracker=tracker))
+    tracker = Tracker(PERSON)
+    results = list(
+        track_video(street.frames(), street.estimate, detect, PERSON, every=10, tracker=tracker)
+    )
     assert street.looked == [*range(21), 30, 40, 50]
     assert [len(one.ids) > 0 for one in results] == [n >= 20 for n in range(60)]
 
@@ -107,11 +110,11 @@ def test_a_person_found_twice_is_one() -> None:
             xyxy=np.repeat(found.xyxy, 2, 0) + np.array([[0], [5]]), scores=np.array([0.5, 0.9])
         )
 
-    tracker = Tracker(COCO_PERSON)
-    for one in track_video(street.frames(), street.estimate, twice, tracker=tracker):
+    tracker = Tracker(PERSON)
+    for one in track_video(street.frames(), street.estimate, twice, PERSON, tracker=tracker):
         assert one.ids.tolist() == [1]
         assert one.scores == pytest.approx(0.81)
-    for one in track_video(street.frames(), street.estimate, twice):
+    for one in track_video(street.frames(), street.estimate, twice, PERSON):
         assert one.ids.tolist() == [-1, -1]
 
 
@@ -119,18 +122,18 @@ def test_smoothing_goes_by_id_and_the_clock() -> None:
     street = Street(noise=2.0)
     ticks = iter(np.arange(1000) * 0.04 + 5)
     tracked = track_video(
-        street.frames(), street.estimate, street.detect, tracker=Tracker(COCO_PERSON),
+        street.frames(), street.estimate, street.detect, PERSON, tracker=Tracker(PERSON),
         smoother=OneEuro(), clock=lambda: float(next(ticks)),
     )  # fmt: skip
     results = list(tracked)
     assert [one.time_s for one in results] == pytest.approx([5 + n * 0.04 for n in range(60)])
     plain = Street(noise=2.0)
     raw = list(
-        track_video(plain.frames(), plain.estimate, plain.detect, tracker=Tracker(COCO_PERSON))
+        track_video(plain.frames(), plain.estimate, plain.detect, PERSON, tracker=Tracker(PERSON))
     )
     assert [one.ids.tolist() for one in results] == [one.ids.tolist() for one in raw]
 
-    def tremble(frames: list[VideoPoses]) -> float:
+    def tremble(frames: list[Poses]) -> float:
         paths = np.array([one.keypoints[one.ids == 1][0, :, :2] for one in frames[30:]])
         person = next(p for p, name in street.whose(frames[-1]).items() if name == 1)
         return float(np.diff(paths - street.truth[30:, person], axis=0).std())
@@ -140,8 +143,10 @@ def test_smoothing_goes_by_id_and_the_clock() -> None:
 
 def test_boxes_that_leave_the_image_are_cut() -> None:
     street = Street(persons=2, frames=150)
-    tracker = Tracker(COCO_PERSON)
-    tracked = track_video(street.frames(), street.estimate, street.detect, every=4, tracker=tracker)
+    tracker = Tracker(PERSON)
+    tracked = track_video(
+        street.frames(), street.estimate, street.detect, PERSON, every=4, tracker=tracker
+    )
     limits = np.array([SIZE[1], SIZE[0]]) - 0.5
     for one in tracked:
         assert (one.boxes_xyxy >= -0.5).all()
@@ -153,16 +158,16 @@ def test_memory_is_constant() -> None:
     """300 frames of a megabyte: one or two of them are held at a time."""
     street = Street(frames=300, noise=1.0)
     tracked = track_video(
-        street.frames(), street.estimate, street.detect, every=5, tracker=Tracker(COCO_PERSON),
+        street.frames(), street.estimate, street.detect, PERSON, every=5, tracker=Tracker(PERSON),
         smoother=OneEuro(),
     )  # fmt: skip
     held = {}
     tracemalloc.start()
     try:
         for one in tracked:
-            if one.index in (49, 299):
-                held[one.index] = tracemalloc.get_traced_memory()[0]
-            if one.index == 49:
+            if one.frame in (49, 299):
+                held[one.frame] = tracemalloc.get_traced_memory()[0]
+            if one.frame == 49:
                 tracemalloc.reset_peak()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -175,9 +180,9 @@ def test_memory_is_constant() -> None:
 def test_misuse_is_explained() -> None:
     street = Street()
     with pytest.raises(ConfigError, match="n from 1; got 0"):
-        track_video(street.frames(), street.estimate, street.detect, every=0)
+        track_video(street.frames(), street.estimate, street.detect, PERSON, every=0)
     for options in ({"every": 2}, {"smoother": OneEuro()}):
         with pytest.raises(ConfigError, match="give a tracker"):
-            track_video(street.frames(), street.estimate, street.detect, **options)
+            track_video(street.frames(), street.estimate, street.detect, PERSON, **options)
     with pytest.raises(DataError, match=r"expected keypoints \(3, K, 3\) of 3 boxes, got \(3, 17"):
-        next(track_video(street.frames(), lambda i, b: np.zeros((3, 17, 2)), street.detect))
+        next(track_video(street.frames(), lambda i, b: np.zeros((3, 17, 2)), street.detect, PERSON))

@@ -6,6 +6,7 @@ import typer
 
 from evopose.cli import app
 from evopose.cli.options import JSON, VERBOSE, console, option, print_json, say
+from evopose.errors import ConfigError
 
 MODEL = typer.Argument(
     help="A model file, a run folder (its best), RUN:ID, or default (the one in the package).",
@@ -17,7 +18,9 @@ MODEL = typer.Argument(
 def export(
     model: str = MODEL,
     format: str = typer.Option("onnx", help="onnx, openvino or torchscript."),
-    out: Path = option("File to write; default beside the model, by the format's suffix."),
+    out: Path = option(
+        "File to write; default: called as the model, beside its file, else in this folder."
+    ),
     half: bool = typer.Option(
         False, "--half", help="For openvino: weights in 16 bits, computed in bfloat16 if it can."
     ),
@@ -43,7 +46,7 @@ def export(
     """
     from evopose.evolution.database import errors_of
     from evopose.export import EXPORTERS, ExportOptions, export_model
-    from evopose.inference.model_files import DEFAULT, require_model_file
+    from evopose.inference.model_files import require_model_file
     from evopose.models.modelfile import load_model
 
     screen = console(as_json)
@@ -51,9 +54,10 @@ def export(
     options = ExportOptions(
         precision="half" if half else "float32", normalise=not no_normalise, decode=decode
     )
-    suffix = EXPORTERS[format].suffix if format in EXPORTERS else ""
-    beside = Path(f"{DEFAULT}{suffix}") if model == DEFAULT else file.with_suffix(suffix)
-    target = out or beside
+    if format not in EXPORTERS:
+        raise ConfigError(f"--format is {', '.join(EXPORTERS)}; got {format!r}")
+    named = Path(model) if file == Path(model) else Path(Path(model).name.replace(":", "-"))
+    target = out or named.with_suffix(EXPORTERS[format].suffix)
     with errors_of(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         report = export_model(load_model(file), target, format, options)

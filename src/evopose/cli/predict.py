@@ -235,8 +235,9 @@ def _known_boxes(
     if boxes and box:
         raise ConfigError("give --boxes or --box, not both")
     if boxes:
-        paths = [Path(one.name) for one in photos]
-        return {str(path): found for path, found in read_boxes(boxes, paths).items()}
+        paths = {one.name: one.path or Path(one.stem) for one in photos}
+        found = read_boxes(boxes, list(paths.values()))
+        return {name: found[path] for name, path in paths.items()}
     if not box:
         return None
     if len(photos) != 1:

@@ -74,7 +74,7 @@ def predict_photos(
                 target = out / names[photo.name]
                 write_image(target, poses.draw(threshold=threshold))
                 done.drawn.append(target)
-                about["drawn"] = target.name
+                about["drawn"] = str(target)
             found.append(about | poses.to_json())
             results += poses.to_coco(image_id)
             done.images += 1

@@ -17,7 +17,6 @@ from evopose.inference.detectors import Detector, open_detector
 from evopose.inference.model_files import DEFAULT, require_model_file
 from evopose.inference.pipeline import Pipeline, open_pipeline
 from evopose.inference.poses import Poses, make_poses
-from evopose.inference.refine import Refiner
 from evopose.inference.runtimes import open_pose_model
 from evopose.inference.smoothing import OneEuro
 from evopose.inference.sources import Photo, find_sources, read_source
@@ -73,6 +72,8 @@ class PoseEstimator:
         )
         refiner = None
         if refine is not None:
+            from evopose.inference.refine import Refiner  # loads torch
+
             refiner = Refiner.load(
                 require_model_file(str(refine)), device=place, flip_test=flip_test
             )
@@ -151,28 +152,17 @@ class PoseEstimator:
         below 1.
         """
         with source if isinstance(source, Video) else open_video(source) as video:
-            frames = track_video(
+            yield from track_video(
                 itertools.islice(video, limit),
                 self.pipeline.predict,
                 self.find,
+                self.skeleton,
                 every=every,
                 tracker=Tracker(self.skeleton),
                 smoother=OneEuro() if smooth else None,
                 clock=lambda: video.time_s,
+                source=video.name,
             )
-            for frame in frames:
-                yield Poses(
-                    keypoints=frame.keypoints,
-                    boxes_xyxy=frame.boxes_xyxy,
-                    box_scores=frame.box_scores,
-                    scores=frame.scores,
-                    skeleton=self.skeleton,
-                    ids=frame.ids,
-                    image=frame.image,
-                    source=video.name,
-                    frame=frame.index,
-                    time_s=frame.time_s,
-                )
 
 
 def _given_boxes(given: XYWH) -> Boxes:

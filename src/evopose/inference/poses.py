@@ -1,5 +1,6 @@
 """What is found on one image: arrays with names, and what else they can become."""
 
+import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from evopose.data.images import Image
 from evopose.drawing import draw_poses, write_image
 from evopose.errors import ConfigError, DataError
 from evopose.inference.boxes import Boxes
+from evopose.inference.pipeline import person_scores
 from evopose.skeleton import Skeleton
 
 DRAWN = 0.3
@@ -34,7 +36,7 @@ class Poses:
     """(P,): box score times the mean score of the keypoints that count, as COCO ranks poses."""
     skeleton: Skeleton
     ids: NDArray[np.int64] | None = None
-    """(P,): who is who in a video; None for a photo."""
+    """(P,): who is who in a video, -1 where that is not known yet; None for a photo."""
     image: Image | None = None
     """(H, W, 3), RGB, as it was seen: upright."""
     source: str | None = None
@@ -43,6 +45,8 @@ class Poses:
     """Its number in a video, from 0."""
     time_s: float | None = None
     """Seconds from the video's start."""
+    detected: bool = True
+    """Whether persons were looked for on this image; else where they were expected."""
 
     def __post_init__(self) -> None:
         count = len(self.keypoints)
@@ -156,12 +160,13 @@ class Poses:
             import supervision
         except ImportError as error:
             raise ConfigError("this needs supervision: pip install supervision") from error
-        ids = {} if self.ids is None else {"tracker_id": self.ids}
+        made = inspect.signature(supervision.KeyPoints).parameters
+        named = "keypoint_confidence" if "keypoint_confidence" in made else "confidence"
         return supervision.KeyPoints(
             xy=self.xy.astype(np.float32),
             class_id=np.zeros(len(self), int),
-            confidence=self.keypoint_scores.astype(np.float32),
-            data=ids,
+            data={} if self.ids is None else {"tracker_id": self.ids},
+            **{named: self.keypoint_scores.astype(np.float32)},
         )
 
 
@@ -169,8 +174,6 @@ def make_poses(
     keypoints: NDArray[np.float64], boxes: Boxes, skeleton: Skeleton, **more: Any
 ) -> Poses:
     """Return the poses of an image whose persons were looked for in `boxes`."""
-    from evopose.inference.pipeline import person_scores
-
     return Poses(
         keypoints=keypoints,
         boxes_xyxy=boxes.xyxy,

@@ -1,7 +1,6 @@
 """Poses through a video: detect now and then, estimate, track, smooth. One frame at a time."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +9,11 @@ from evopose.data.images import Image
 from evopose.errors import ConfigError, DataError
 from evopose.inference.boxes import Boxes
 from evopose.inference.pipeline import person_scores
+from evopose.inference.poses import Poses
 from evopose.inference.smoothing import OneEuro
 from evopose.inference.suppression import oks_nms
 from evopose.inference.tracking import NOBODY, Tracker
+from evopose.skeleton import Skeleton
 
 Floats = NDArray[np.float64]
 Estimate = Callable[[Image, Floats], Floats]
@@ -23,46 +24,25 @@ SAME = 0.8
 """Two poses of a frame whose similarity is higher are one person, found twice."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class VideoPoses:
-    """The persons of one frame. All arrays are P long."""
-
-    index: int
-    """From 0."""
-    time_s: float
-    image: Image
-    """(H, W, 3), RGB."""
-    keypoints: Floats
-    """(P, K, 3): x, y in pixels of the image, score; smoothed where there is a smoother."""
-    boxes_xyxy: Floats
-    """(P, 4) in which they were looked for."""
-    box_scores: Floats
-    """Of the boxes: the detector's, at the last time that it saw the person."""
-    scores: Floats
-    """Of persons: the box's score times the mean of the keypoints'."""
-    ids: NDArray[np.int64]
-    """Of persons; -1 where there is none yet, or no tracker."""
-    detected: bool
-    """Whether the detector looked at this frame."""
-
-
 def track_video(
     frames: Iterable[Image],
     estimate: Estimate,
     detect: Detect,
+    skeleton: Skeleton,
     *,
     every: int = 1,
     tracker: Tracker | None = None,
     smoother: OneEuro | None = None,
     fps: float = 30.0,
     clock: Callable[[], float] | None = None,
-) -> Iterator[VideoPoses]:
+    source: str | None = None,
+) -> Iterator[Poses]:
     """Yield the persons of each frame as soon as it is read.
 
     The detector looks at every `every`-th frame, and at the next one while nobody is followed;
     between, persons are looked for where the tracker expects them. Without a tracker there are no
     ids, and without ids nothing to smooth by. A frame's time is what `clock` says once it is read
-    (a `Video`'s `lambda: video.time_s`), else its number over `fps`.
+    (a `Video`'s `lambda: video.time_s`), else its number over `fps`. `source` names the video.
 
     Raises: ConfigError for a number of frames below 1, or what needs a tracker without one;
     DataError for an image that `estimate` gives other than (P, K, 3) keypoints for.
@@ -71,19 +51,23 @@ def track_video(
         raise ConfigError(f"the detector looks at every n-th frame, n from 1; got {every}")
     if tracker is None and (every > 1 or smoother is not None):
         raise ConfigError("detection every n frames and smoothing go by ids; give a tracker")
-    return _followed(frames, estimate, detect, every, tracker, smoother, clock, fps)
+    return _followed(
+        frames, estimate, detect, skeleton, every, tracker, smoother, clock, fps, source
+    )
 
 
 def _followed(
     frames: Iterable[Image],
     estimate: Estimate,
     detect: Detect,
+    skeleton: Skeleton,
     every: int,
     tracker: Tracker | None,
     smoother: OneEuro | None,
     clock: Callable[[], float] | None,
     fps: float,
-) -> Iterator[VideoPoses]:
+    source: str | None,
+) -> Iterator[Poses]:
     expected: Boxes | None = None
     since = every
     for index, image in enumerate(frames):
@@ -104,15 +88,17 @@ def _followed(
         scores = person_scores(keypoints, persons.scores)
         if smoother is not None:
             keypoints = smoother.smooth(keypoints, ids, time_s)
-        yield VideoPoses(
-            index=index,
-            time_s=time_s,
-            image=image,
+        yield Poses(
             keypoints=keypoints,
             boxes_xyxy=persons.xyxy,
             box_scores=persons.scores,
             scores=scores,
+            skeleton=skeleton,
             ids=ids,
+            image=image,
+            source=source,
+            frame=index,
+            time_s=time_s,
             detected=look,
         )
 

@@ -1,0 +1,156 @@
+"""What runs a network: PyTorch judges ONNX Runtime and OpenVINO, file by file."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from evopose.errors import ConfigError, ModelError
+from evopose.export import ExportOptions, export_model
+from evopose.inference.runtimes import choose_runtime, open_pose_model
+from evopose.inference.runtimes.exporting import exported_once
+from evopose.inference.runtimes.pytorch import TorchModel
+from evopose.models.evopose2d_plan import EvoPose2DConfig
+from evopose.models.inputs import CodecSpec, InputSpec
+from evopose.models.modelfile import load_model, model_card, save_model
+from evopose.skeleton import COCO_PERSON
+from random_networks import S, random_network
+
+CROPS = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory) -> Path:
+    """Return a model file that wants BGR, so that a mistake in the order of channels shows."""
+    net = random_network(
+        EvoPose2DConfig(genotype=S, input_hw=(64, 64), scaling_reference=None), seed=3
+    )
+    spec = InputSpec(color="BGR", mean=(0.4, 0.5, 0.3), std=(0.2, 0.3, 0.25))
+    card = model_card(net, skeleton=COCO_PERSON, codec=CodecSpec(name="gaussian"), input=spec)
+    return save_model(tmp_path_factory.mktemp("model") / "model.safetensors", net, card)
+
+
+@pytest.fixture(scope="module")
+def expected(file) -> np.ndarray:
+    return TorchModel.of(load_model(file)).heatmaps(CROPS)
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "suffix", "runtime"),
+    [
+        ("onnx", ".onnx", "onnxruntime"),
+        ("onnx", ".onnx", "openvino"),
+        ("openvino", ".xml", "openvino"),
+    ],
+)
+def test_every_runtime_gives_the_same(file, expected, tmp_path, kind, suffix, runtime, normalise):
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    path = tmp_path / f"model{suffix}"
+    report = export_model(load_model(file), path, kind, ExportOptions(normalise=normalise))
+    assert report.parity.heatmap_difference < 1e-4
+    model = open_pose_model(path, runtime=runtime, threads=1)
+    assert model.card == load_model(file).card
+    assert model.heatmap_hw == expected.shape[2:]
+    assert model.runtime.startswith(runtime)
+    for crops, ours in ((CROPS, expected), (CROPS[:1], expected[:1])):
+        np.testing.assert_allclose(model.heatmaps(crops), ours, atol=1e-4 * np.ptp(expected))
+
+
+def test_decoding_inside_finds_what_the_codec_finds(file, expected, tmp_path):
+    from evopose.codecs import make_codec
+    from evopose.export.sessions import open_onnx
+
+    path = tmp_path / "model.onnx"
+    export_model(load_model(file), path, "onnx", ExportOptions(decode=True))
+    images = np.ascontiguousarray(CROPS.transpose(0, 3, 1, 2), np.float32)
+    _, keypoints = open_onnx(path, threads=1).run(["heatmaps", "keypoints"], {"images": images})
+    xy, scores = make_codec("gaussian", (64, 64), expected.shape[2:]).decode(expected)
+    np.testing.assert_allclose(keypoints[..., :2], xy, atol=0.1)
+    np.testing.assert_allclose(keypoints[..., 2], scores, rtol=1e-3, atol=1e-3)
+
+
+def test_a_file_that_is_not_the_network_is_not_written(file, tmp_path, monkeypatch):
+    from evopose.export import onnx as writer
+
+    write = writer.write
+
+    def spoilt(job, path) -> None:
+        write(job, path)
+        model = onnx.load(path)
+        weights = max(model.graph.initializer, key=lambda one: len(one.raw_data))
+        array = onnx.numpy_helper.to_array(weights) * 1.01
+        weights.CopyFrom(onnx.numpy_helper.from_array(array, weights.name))
+        onnx.save(model, path)
+
+    monkeypatch.setattr(writer, "write", spoilt)
+    with pytest.raises(ModelError, match="the exported file is not the network"):
+        export_model(load_model(file), tmp_path / "model.onnx", "onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_file_is_exported_once(file, tmp_path, monkeypatch, expected):
+    monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
+    told: list[str] = []
+    for _ in range(2):
+        model = open_pose_model(file, runtime="onnxruntime", threads=1, on_export=told.append)
+        np.testing.assert_allclose(model.heatmaps(CROPS), expected, atol=1e-4 * np.ptp(expected))
+    assert told == ["onnxruntime"]
+
+
+def test_files_that_are_not_ours(file, tmp_path):
+    path = tmp_path / "model.onnx"
+    export_model(load_model(file), path, "onnx")
+    model = onnx.load(path)
+    told = {one.key: one.value for one in model.metadata_props}
+    newer = told | {
+        "evopose_export": json.dumps(json.loads(told["evopose_export"]) | {"format": 2})
+    }
+    for metadata, message in (({}, "was not written by `evopose export`"), (newer, "format 2")):
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, metadata)
+        onnx.save(model, path)
+        with pytest.raises(ModelError, match=message):
+            open_pose_model(path, runtime="onnxruntime")
+    path.write_bytes(b"no network")
+    with pytest.raises(ModelError, match="no ONNX network that can be run"):
+        open_pose_model(path, runtime="onnxruntime")
+    with pytest.raises(ModelError, match="unpickled or run as code"):
+        open_pose_model(tmp_path / "model.torchscript")
+
+
+@pytest.mark.parametrize(
+    ("name", "runtime", "device", "message"),
+    [
+        ("a.onnx", "pytorch", "cpu", "run by openvino or onnxruntime, not by pytorch"),
+        ("a.onnx", "auto", "cuda:0", "is run on the CPU"),
+        ("a.safetensors", "tensorrt", "cpu", "a runtime is auto, openvino"),
+        ("a.safetensors", "onnxruntime", "cuda:0", "--device cuda:0 is for pytorch"),
+    ],
+)
+def test_what_cannot_run(name, runtime, device, message):
+    with pytest.raises(ConfigError, match=message):
+        choose_runtime(Path(name), runtime, device)
+
+
+def test_a_gpu_is_pytorchs():
+    assert choose_runtime(Path("a.safetensors"), "auto", "cuda:0") == "pytorch"
+
+
+def test_an_exported_file_needs_no_torch(file, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
+    exported_once(file)
+    script = (
+        "import sys, numpy as np; from evopose.inference.estimator import PoseEstimator;"
+        f"e = PoseEstimator.load({str(file)!r}, detector=None, runtime='onnxruntime', threads=1);"
+        "print(len(e(np.zeros((80, 60, 3), np.uint8)))); print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1", "False"]
