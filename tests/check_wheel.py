@@ -17,11 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 USE = """
 import sys
 from pathlib import Path
+import numpy
 import evopose
 here = Path(evopose.__file__).parent
 assert here.parent == Path(sys.argv[1]), f"evopose was imported from {here}"
 net = evopose.build_model("evopose2d-s")
 assert sum(p.numel() for p in net.parameters()) == 2_496_239
+estimator = evopose.PoseEstimator.load("default", detector=None, runtime="pytorch")
+assert len(estimator(numpy.zeros((80, 60, 3), numpy.uint8))) == 1
 print(evopose.__version__)
 """
 
@@ -63,7 +66,7 @@ def check(folder: Path) -> str:
     run("pip", "install", "--no-deps", "--no-index", "--target", target, wheel)
     version = run("-c", USE, target, cwd=folder, PYTHONPATH=str(target)).strip()
     require(wheel.name.startswith(f"evopose-{version}-"), f"{wheel.name} holds version {version}")
-    return f"{wheel.name}, {len(packed)} files, builds EvoPose2D-S when imported elsewhere"
+    return f"{wheel.name}, {len(packed)} files, builds EvoPose2D-S and predicts when imported elsewhere"
 
 
 def run(*command: object, cwd: Path = ROOT, **environment: str) -> str:

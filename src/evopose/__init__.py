@@ -3,6 +3,7 @@
     import evopose
     evolved = evopose.evolve("people/", recipe="small")
     net, card = evopose.load_model(evolved.run / "best.safetensors")
+    poses = evopose.PoseEstimator.load("default")("photo.jpg")
 
 Names are loaded when they are first used, so that importing this package is quick.
 """
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from evopose.api import evolve
     from evopose.errors import EvoposeError
     from evopose.genotype import Genotype, SearchSpace, mutate
+    from evopose.inference.estimator import PoseEstimator
+    from evopose.inference.poses import Poses
     from evopose.models import build_model
     from evopose.models.complexity import complexity
     from evopose.models.modelfile import load_model, save_model
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = [
     "EvoposeError",
     "Genotype",
+    "PoseEstimator",
+    "Poses",
     "SearchSpace",
     "__version__",
     "build_model",
@@ -38,6 +43,8 @@ __all__ = [
 _HOMES = {
     "EvoposeError": "evopose.errors",
     "Genotype": "evopose.genotype",
+    "PoseEstimator": "evopose.inference.estimator",
+    "Poses": "evopose.inference.poses",
     "SearchSpace": "evopose.genotype",
     "build_model": "evopose.models",
     "complexity": "evopose.models.complexity",

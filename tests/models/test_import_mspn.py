@@ -8,7 +8,7 @@ from evopose.codecs import make_codec
 from evopose.errors import ConfigError, ModelError
 from evopose.models.importers.contract import ImportOptions
 from evopose.models.importers.mspn import MSPN_AUTHORS, MSPN_MMPOSE
-from evopose.models.modelfile import InputSpec
+from evopose.models.inputs import InputSpec
 from evopose.models.mspn import MSPNConfig
 from evopose.models.resnet import RESNET_BLOCKS
 from models.golden_weights import (

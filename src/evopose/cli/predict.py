@@ -35,7 +35,7 @@ def predict(
         help="What to look at: images, folders, 'globs', addresses of images, videos, webcam:0. "
         "Before it, unless the one in the package is to be used, MODEL: a model file, an exported "
         "file, a run folder (its best), RUN:ID, default, or, with --weights, a name.",
-        metavar="[MODEL] SOURCE...",
+        metavar="[MODEL] SOURCE",
         show_default=False,
     ),
     out: Path = typer.Option(Path("predictions"), help="Folder for all that is written."),
