@@ -66,7 +66,7 @@ def check(folder: Path) -> str:
     run("pip", "install", "--no-deps", "--no-index", "--target", target, wheel)
     version = run("-c", USE, target, cwd=folder, PYTHONPATH=str(target)).strip()
     require(wheel.name.startswith(f"evopose-{version}-"), f"{wheel.name} holds version {version}")
-    return f"{wheel.name}, {len(packed)} files, builds EvoPose2D-S and predicts when imported elsewhere"
+    return f"{wheel.name}, {len(packed)} files, builds and predicts when imported elsewhere"
 
 
 def run(*command: object, cwd: Path = ROOT, **environment: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from evopose.errors import ConfigError, ModelError
 from evopose.export import ExportOptions, export_model
@@ -136,6 +137,16 @@ def test_files_that_are_not_ours(file, tmp_path):
 def test_what_cannot_run(name, runtime, device, message):
     with pytest.raises(ConfigError, match=message):
         choose_runtime(Path(name), runtime, device)
+
+
+def test_threads_are_pytorchs_too(file):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        open_pose_model(file, runtime="pytorch", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_gpu_is_pytorchs():

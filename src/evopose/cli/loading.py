@@ -177,7 +177,8 @@ def open_model(
             f"--runtime {running.runtime} is for model files: write one first (evopose import)"
         )
     loaded = _named_file(model, Path(str(weights)), input_size)
-    return TorchModel.of(loaded, device=running.device), f"{model}, weights of {weights}"
+    network = TorchModel.of(loaded, device=running.device, threads=running.threads)
+    return network, f"{model}, weights of {weights}"
 
 
 def _run(file: Path, running: Running, screen: Console) -> "PoseModel":

@@ -194,7 +194,11 @@ def _names_model(word: str) -> bool:
     from evopose.models import split_name
 
     path = Path(word)
-    if path.suffix in {s for one in RUNTIMES.values() for s in one.suffixes} | {".pt", ".pth"}:
+    if path.suffix in {s for one in RUNTIMES.values() for s in one.suffixes} | {
+        ".pt",
+        ".pth",
+        ".torchscript",
+    }:
         return True
     if path.is_dir():
         return any((path / name).is_file() for name in ("model.safetensors", "run.sqlite"))

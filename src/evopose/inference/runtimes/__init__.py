@@ -68,7 +68,7 @@ def _pytorch(path: Path, device: str, threads: int) -> PoseModel:
     from evopose.inference.runtimes.pytorch import TorchModel
     from evopose.models.modelfile import load_model
 
-    return TorchModel.of(load_model(path), device=device)
+    return TorchModel.of(load_model(path), device=device, threads=threads)
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -101,7 +101,7 @@ def open_pose_model(
     `runtime` is a name in `RUNTIMES`; `auto` is the fastest that is installed on a CPU, PyTorch on
     any other device. For a runtime other than PyTorch a model file is exported once and kept
     beside the caches, which takes seconds: `on_export` is told for which. `threads` 0: as many as
-    the runtime takes; PyTorch's are the process' own.
+    the runtime takes.
 
     Raises: ModelError for a file that is none of these or of no use to the runtime; ConfigError
     for a runtime that there is not, or is not installed.

@@ -9,6 +9,7 @@ from evopose.errors import ModelError
 from evopose.inference.runtimes import Crops, Heatmaps
 from evopose.inference.runtimes.metadata import require_crops
 from evopose.models.card import ModelCard
+from evopose.models.devices import keep_freed_memory
 from evopose.models.modelfile import LoadedModel
 from evopose.models.network import PoseNetwork
 from evopose.models.pixels import normalise
@@ -23,8 +24,11 @@ class TorchModel:
     device: torch.device
 
     @classmethod
-    def of(cls, model: LoadedModel, *, device: torch.device | str = "cpu") -> "TorchModel":
-        """Return a loaded model, its network moved to the device.
+    def of(
+        cls, model: LoadedModel, *, device: torch.device | str = "cpu", threads: int = 0
+    ) -> "TorchModel":
+        """Return a loaded model, its network moved to the device. `threads`: of this process from
+        now on; 0: as they are.
 
         Raises: ModelError for a network that refines poses.
         """
@@ -34,6 +38,9 @@ class TorchModel:
                 "this network mends poses that another has found; give it as the refiner "
                 "(--refine) beside a network that finds poses"
             )
+        if threads:
+            torch.set_num_threads(threads)
+        keep_freed_memory()
         place = torch.device(device)
         net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(net=net.eval(), card=card, device=place)
