@@ -50,7 +50,7 @@ def test_more_or_less_than_there_is_is_refused(count, threads):
 def test_inline_is_one_worker():
     workers = choose_workers(CPU, None, None, "inline")
     assert (workers.count, workers.compute.threads) == (1, 8)
-    assert make_executor(workers).slots == 1
+    assert len(make_executor(workers).slots) == 1
     with pytest.raises(ConfigError, match="inline trains one individual at a time"):
         choose_workers(CPU, 2, None, "inline")
 

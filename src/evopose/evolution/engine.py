@@ -67,7 +67,7 @@ def run_search(
         store, space, config, functools.cache(measure), remembering(store, stopwatch), on_event
     )
     search.begin(ancestor or space.ancestor)
-    store.begin_session(executor.slots)
+    store.begin_session(len(executor.slots))
     hours = math.inf if config.hours is None else config.hours
     runner = Runner(
         store,

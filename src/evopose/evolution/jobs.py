@@ -4,7 +4,7 @@ import errno
 import importlib
 import json
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -28,19 +28,22 @@ class Event:
     data: dict[str, Any] = field(default_factory=dict)
     """progress: what the heartbeat told. done: what the job returned. failed: `cause` ("error",
     "oom", "diverged" or "disk_full"), `message`, `traceback`. lost: `message`, why the worker
-    died."""
+    died, and `machine_gone`, true if its whole machine went: then the job is not to blame."""
 
 
 class Executor(Protocol):
     """Runs jobs, one at a time in each of its slots. It never tries a job twice."""
 
     @property
-    def slots(self) -> int:
-        """How many jobs run at once."""
+    def slots(self) -> Sequence[int]:
+        """The numbers of the slots there are now: as many jobs run at once.
+
+        Where machines come and go, so do slots; the number of one that went is not used again.
+        """
         ...
 
     def submit(self, slot: int, job: Job) -> None:
-        """Begin a job in a free slot."""
+        """Begin a job in a free slot. If the slot has just gone, the next `poll` tells `lost`."""
         ...
 
     def poll(self, timeout: float, tell: Callable[[Event], None]) -> None:

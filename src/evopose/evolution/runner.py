@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,6 +14,9 @@ from evopose.evolution.store import Store
 
 MakeJob = Callable[[Individual, int, Individual | None, Store], Job]
 """(individual, number of the attempt, its parent, store) -> the job that trains it."""
+
+More = Callable[[], Sequence[Individual]]
+"""Proposes, and returns whom; nobody while there is nobody to propose."""
 
 Emit = Callable[..., None]
 
@@ -70,25 +73,28 @@ class Runner:
         self._stopping = False
         self._waiting: list[Individual] = []
         self._running: dict[int, _Running] = {}
+        self._num_slots = len(executor.slots)
 
-    def run(self, individuals: list[Individual]) -> Ending | None:
+    def run(self, individuals: list[Individual], more: More | None = None) -> Ending | None:
         """Train proposed individuals; None when all have ended, or why not all were trained.
 
-        The costliest go first, so that the slots end together.
+        The costliest go first, so that the slots end together. `more` is asked for further ones
+        whenever a slot is free and nobody waits; while it returns none, what runs goes on.
         """
         self._waiting = sorted(individuals, key=lambda one: -one.num_macs)
-        while self._waiting or self._running:
+        while True:
             if self._must_stop():
                 return Ending(kind="stopped", reason="it was stopped")
+            self._count_slots()
             late = self._store.clock() >= self._deadline
-            if late and not self._running:
+            if not late:
+                self._fill(more)
+            if not self._running and not self._waiting and not (late and more):
+                return None
+            if not self._running and late:
                 return Ending(kind="hours", reason="its hours are spent")
-            for slot in range(0 if late else self._executor.slots):
-                if self._waiting and slot not in self._running:
-                    self._start(slot, self._waiting.pop(0))
             self._executor.poll(_POLL_SECONDS, self._tell)
             self._expire()
-        return None
 
     def extend(self) -> None:
         """Let trainings begin although the hours are spent."""
@@ -100,6 +106,24 @@ class Runner:
             self._executor.kill(slot)
         self._running.clear()
         self._store.release()
+
+    def _count_slots(self) -> None:
+        """Tell the store where machines have come or gone."""
+        if (count := len(self._executor.slots)) != self._num_slots:
+            self._num_slots = count
+            self._store.begin_session(count)
+            self._emit("slots", count=count)
+
+    def _fill(self, more: More | None) -> None:
+        """Give every free slot somebody, as long as there is anybody."""
+        for slot in self._executor.slots:
+            if slot in self._running:
+                continue
+            if not self._waiting and more is not None:
+                self._waiting = list(more())
+            if not self._waiting:
+                return
+            self._start(slot, self._waiting.pop(0))
 
     def _start(self, slot: int, one: Individual) -> None:
         parent = None if one.parent_id is None else self._store.individual(one.parent_id)
@@ -118,6 +142,8 @@ class Runner:
         running = self._running.pop(event.slot)
         if event.kind == "done":
             self._finish(running, event.data)
+        elif event.kind == "lost" and event.data.get("machine_gone"):
+            self._again(running, "interrupted", event.data["message"])
         elif event.kind == "lost":
             self._lose(running, "lost", event.data["message"])
         elif event.data["cause"] == "disk_full":

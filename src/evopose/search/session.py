@@ -183,7 +183,7 @@ def search(
         shutil.rmtree(work / one.id, ignore_errors=True)
     executor = make_executor(workers)
     try:
-        with search_log(store.folder, slots=executor.slots) as log:
+        with search_log(store.folder, slots=len(executor.slots)) as log:
             return run_search(
                 store,
                 config.space,

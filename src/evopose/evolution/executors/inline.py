@@ -14,7 +14,7 @@ class _Killed(BaseException):
 class InlineExecutor:
     """One slot, in this process. A job is killed at its next heartbeat; a hung one cannot be."""
 
-    slots = 1
+    slots = (0,)
 
     def __init__(self) -> None:
         self._job: Job | None = None

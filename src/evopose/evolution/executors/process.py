@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -59,9 +59,9 @@ class ProcessExecutor:
         self._scratch = Path(tempfile.mkdtemp(prefix="evopose-"))
 
     @property
-    def slots(self) -> int:
-        """How many jobs run at once."""
-        return len(self._pools)
+    def slots(self) -> Sequence[int]:
+        """The numbers of the slots, which stay."""
+        return range(len(self._pools))
 
     def submit(self, slot: int, job: Job) -> None:
         """Begin a job in a free slot, in a new worker if it has none."""
@@ -97,7 +97,7 @@ class ProcessExecutor:
 
     def close(self) -> None:
         """Kill all workers."""
-        for slot in range(self.slots):
+        for slot in self.slots:
             self.kill(slot)
         shutil.rmtree(self._scratch, ignore_errors=True)
 
