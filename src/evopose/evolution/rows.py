@@ -1,19 +1,26 @@
 """Individuals and attempts as rows of a run's database, and the queries that find them."""
 
 import json
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from evopose.evolution.database import Database
 from evopose.evolution.individual import Attempt, Individual, changes_from_json, changes_to_json
-from evopose.evolution.selection import Standing, non_dominated, rescored
+from evopose.evolution.ranking import Scored
+from evopose.evolution.selection import Standing, rescored
 from evopose.genotype import Genotype
 
-_SELECT = """
-SELECT individual.*, iif(blob.state = 'kept', sha, NULL) AS kept_blob
-FROM individual LEFT JOIN blob ON blob.sha = individual.blob
-"""
+_FIELDS = (
+    "kind, birth, generation, parent_id, genotype, changes, seed, num_parameters, num_macs, "
+    "latency_ms, latency_device, created_at, status, fail_reason, loss, error, fitness, "
+    "finished_at, seconds"
+)
+_LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
+_BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
+_SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
+_SELECT_LEAN = f"SELECT {_FIELDS}, json_remove(result, '$.history') AS result, {_BLOB} {_LEFT}"
 _COMPETES = "kind IN ('ancestor', 'mutant')"
 _RANKED = f"status = 'done' AND {_COMPETES}"
 _COST = "coalesce(latency_ms, num_macs)"
@@ -43,40 +50,51 @@ def insert(db: Database, one: Individual) -> None:
     db.execute(f"INSERT INTO individual ({', '.join(row)}) VALUES ({places})", *row.values())
 
 
-def individuals(db: Database, **columns: Any) -> list[Individual]:
+def individuals(db: Database, *, histories: bool = True, **columns: Any) -> list[Individual]:
     """Return the individuals of these values, by generation and birth, controls last.
 
-    A column that is None may have any value.
+    A column that is None may have any value. Without `histories` their results have none.
     """
     condition, values = _where(columns)
-    order = f"ORDER BY generation, NOT {_COMPETES}, kind, birth, seed"
-    rows = db.rows(f"{_SELECT} WHERE {condition} {order}", *values)
-    return [_individual(dict(row)) for row in rows]
+    select = _SELECT if histories else _SELECT_LEAN
+    found = [_individual(row) for row in db.execute(f"{select} WHERE {condition}", *values)]
+    # Sorted here: SQLite would hold, or write to a file, a second copy of all.
+    return sorted(found, key=lambda o: (o.generation, not o.competes, o.kind, o.birth, o.seed))
 
 
-def best(db: Database, k: int) -> list[Individual]:
+def of_ids(db: Database, ids: Iterable[str], *, histories: bool = True) -> list[Individual]:
+    """Return the individuals of these ids that there are, in no order."""
+    select = _SELECT if histories else _SELECT_LEAN
+    query = f"{select} WHERE id IN (SELECT value FROM json_each(?))"
+    return [_individual(row) for row in db.execute(query, json.dumps(list(ids)))]
+
+
+def histories(db: Database, ids: Iterable[str]) -> dict[str, str]:
+    """Return the histories that results of these ids hold, as JSON."""
+    query = (
+        "SELECT id, json_extract(result, '$.history') AS history FROM individual "
+        "WHERE id IN (SELECT value FROM json_each(?)) AND history IS NOT NULL"
+    )
+    return {row[0]: row[1] for row in db.execute(query, json.dumps(list(ids)))}
+
+
+def best(db: Database, k: int, upto: int | None = None) -> list[Individual]:
     """Return the `k` fittest, as `selection.best` does, without reading the others."""
-    rows = db.rows(f"{_SELECT} WHERE {_RANKED} ORDER BY fitness, birth LIMIT ?", k)
-    return [_individual(dict(row)) for row in rows]
+    condition = f"{_RANKED} AND birth <= ?"
+    rows = db.rows(f"{_SELECT} WHERE {condition} ORDER BY fitness, birth LIMIT ?", _last(upto), k)
+    return [_individual(row) for row in rows]
 
 
-def pareto(db: Database) -> list[Individual]:
-    """Return the Pareto set, as `selection.pareto_front` does, without reading the others."""
-    rows = db.rows(
-        f"SELECT id, error, num_parameters, {_COST} FROM individual WHERE {_RANKED} "
-        "ORDER BY generation, birth"
+def scored(db: Database, id: str | None = None) -> list[Scored]:
+    """Return all that compete and are trained, or the one of that id, if it is."""
+    condition, values = _where({"id": id})
+    found = db.execute(
+        f"SELECT id, birth, fitness, error, num_parameters, {_COST}, blob, "
+        "blob IS NULL OR blob IN (SELECT sha FROM blob WHERE state = 'kept') FROM individual "
+        f"WHERE {_RANKED} AND {condition}",
+        *values,
     )
-    front = non_dominated([tuple(row)[1:] for row in rows])
-    return [one for index in front for one in individuals(db, id=rows[index]["id"])]
-
-
-def standings(db: Database) -> list[Standing]:
-    """Return all that may have children: trained, and their weights not dropped."""
-    rows = db.rows(
-        f"SELECT id, birth, fitness, error, num_parameters, {_COST} FROM individual "
-        f"LEFT JOIN blob ON sha = blob WHERE {_RANKED} AND coalesce(state, 'kept') = 'kept'"
-    )
-    return [Standing(*row) for row in rows]
+    return [Scored(Standing(*row[:6]), row[6], bool(row[7])) for row in map(tuple, found)]
 
 
 def winner(db: Database) -> Individual | None:
@@ -102,6 +120,32 @@ def best_by_generation(db: Database) -> list[float]:
         fitness = float("inf") if row["fitness"] is None else row["fitness"]
         found.append(min([fitness, *found[-1:]]))
     return found
+
+
+def count_children(db: Database, since: int) -> dict[str, int]:
+    """Return how many mutants of birth `since` or later each parent has."""
+    query = (
+        "SELECT parent_id, count(*) FROM individual "
+        "WHERE kind = 'mutant' AND birth >= ? GROUP BY parent_id"
+    )
+    return {row[0]: row[1] for row in db.rows(query, since)}
+
+
+def first_unended(db: Database) -> int | None:
+    """Return the first birth that waits or runs, controls aside."""
+    query = (
+        f"SELECT min(birth) FROM individual WHERE status IN ('proposed', 'running') AND {_COMPETES}"
+    )
+    return None if (found := db.value(query)) is None else int(found)
+
+
+def failed_generations(db: Database) -> list[int]:
+    """Return the generations of which nothing is left but failures, controls aside."""
+    query = (
+        f"SELECT generation FROM individual WHERE {_COMPETES} "
+        "GROUP BY generation HAVING min(status = 'failed') ORDER BY generation"
+    )
+    return [int(row[0]) for row in db.rows(query)]
 
 
 def attempts(db: Database, **columns: Any) -> list[Attempt]:
@@ -150,12 +194,14 @@ def accept(
     return True
 
 
-def keep_blob(db: Database, sha: str, file: Path) -> None:
-    """Note that a blob is there."""
+def keep_blob(db: Database, sha: str, file: Path) -> bool:
+    """Note that a blob is there, and return whether it had been dropped before."""
+    dropped = bool(db.value("SELECT state = 'dropped' FROM blob WHERE sha = ?", sha))
     db.execute(
         "INSERT INTO blob VALUES (?, ?, 'kept') ON CONFLICT (sha) DO UPDATE SET state = 'kept'",
         *(sha, file.stat().st_size),
     )
+    return dropped
 
 
 def kept_blobs(db: Database) -> set[str]:
@@ -163,19 +209,34 @@ def kept_blobs(db: Database) -> set[str]:
     return {row["sha"] for row in db.rows("SELECT sha FROM blob WHERE state = 'kept'")}
 
 
-def needed_blobs(db: Database, num_best: int, also: Iterable[str]) -> set[str]:
-    """Return the digests of what the best, their parents, the Pareto set, generation 0, the
-    parents of what waits, and those of the ids `also` need."""
-    waiting = individuals(db, status="proposed") + individuals(db, status="running")
-    leading = best(db, num_best)
-    parents = {one.parent_id for one in (*waiting, *leading) if one.parent_id}
-    needed = [
-        *leading,
-        *pareto(db),
-        *individuals(db, generation=0),
-        *(one for id in parents.union(also) for one in individuals(db, id=id)),
-    ]
-    return {one.blob for one in needed if one.blob}
+def needed_blobs(
+    db: Database, num_best: int, also: Iterable[str], upto: int | None = None
+) -> set[str]:
+    """Return the digests of what the best, their parents, generation 0, the parents of what waits,
+    and those of the ids `also` need; with `upto`, also the best up to that birth, and all born
+    later."""
+    leading = (
+        f"SELECT id, parent_id FROM individual WHERE {_RANKED} AND birth <= ? "
+        "ORDER BY fitness, birth LIMIT ?"
+    )
+    query = f"""
+WITH leading AS ({leading}), seen AS ({leading}), needed (id) AS (
+    SELECT id FROM leading UNION SELECT parent_id FROM leading UNION SELECT id FROM seen
+    UNION SELECT id FROM individual WHERE kind = 'mutant' AND birth > ?
+    UNION SELECT id FROM individual WHERE generation = 0
+    UNION SELECT parent_id FROM individual WHERE status IN ('proposed', 'running')
+    UNION SELECT value FROM json_each(?)
+)
+SELECT sha FROM needed JOIN individual USING (id) JOIN blob ON sha = blob WHERE state = 'kept'
+"""
+    last = _last(upto)
+    values = (_last(None), num_best, last, num_best, last, json.dumps(list(also)))
+    return {row["sha"] for row in db.rows(query, *values)}
+
+
+def _last(upto: int | None) -> int:
+    """Return the last birth that counts."""
+    return 2**62 if upto is None else upto
 
 
 def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:
@@ -184,10 +245,9 @@ def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:
     return " AND ".join(f"{name} = ?" for name in given) or "1", list(given.values())
 
 
-def _individual(row: dict[str, Any]) -> Individual:
-    del row["id"], row["digest"]
-    row["blob"] = row.pop("kept_blob")
-    row["genotype"] = Genotype.from_json(row["genotype"])
-    row["changes"] = changes_from_json(row["changes"])
-    row["result"] = json.loads(row["result"])
-    return Individual(**row)
+def _individual(row: sqlite3.Row) -> Individual:
+    values = dict(row)
+    values["genotype"] = Genotype.from_json(values["genotype"])
+    values["changes"] = changes_from_json(values["changes"])
+    values["result"] = json.loads(values["result"])
+    return Individual(**values)

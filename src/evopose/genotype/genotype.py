@@ -7,8 +7,8 @@ genes beyond its four a stage are ours.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from evopose.errors import ConfigError
@@ -20,6 +20,7 @@ from evopose.genotype.genes import (
     Stage,
 )
 
+_NOT_GIVEN = NetworkGenes()
 _ROW = "[kernel, repeats, filters / 8, stride]"
 
 
@@ -37,7 +38,7 @@ class Genotype:
     """
 
     stages: tuple[Stage, ...]
-    network: NetworkGenes = field(default_factory=NetworkGenes)
+    network: NetworkGenes = _NOT_GIVEN
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -60,7 +61,7 @@ class Genotype:
                     f"stage {number} of the genotype needs {len(GENES)} genes "
                     f"{_ROW}, got {list(row)}"
                 )
-        return cls(tuple(Stage(row[0], row[1], row[2], row[3]) for row in rows))
+        return cls(tuple(map(_stage, rows)))
 
     def to_list(self) -> list[list[int]]:
         """Return [[kernel, repeats, filters / 8, stride], ...].
@@ -97,7 +98,7 @@ class Genotype:
             raise ConfigError(
                 f"a genotype's network has some of {', '.join(NETWORK_GENES)}, got {network!r}"
             )
-        return replace(genotype, network=NetworkGenes(**network))
+        return replace(genotype, network=NetworkGenes(**network)) if network else genotype
 
     def to_value(self) -> list[list[int]] | dict[str, Any]:
         """Return plain JSON with all genes: the rows of `to_list` where that is all, else an
@@ -155,6 +156,14 @@ class Genotype:
             [*map(_stage_text, self.stages)]
             + [f"{gene}={value}" for gene, value in self.network.given.items()]
         )
+
+
+def _stage(row: Sequence[Any]) -> Stage:
+    """Return the stage of a row; stages are values, so equal rows share one."""
+    return _known_stage(*row) if all(type(gene) is int for gene in row) else Stage(*row)
+
+
+_known_stage = lru_cache(maxsize=10_000)(Stage)
 
 
 def _stage_text(stage: Stage) -> str:
