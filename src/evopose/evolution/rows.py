@@ -20,10 +20,18 @@ _FIELDS = (
 _LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
 _BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
 _SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
-_SELECT_LEAN = f"SELECT {_FIELDS}, json_remove(result, '$.history') AS result, {_BLOB} {_LEFT}"
+_SELECT_LEAN = (
+    # SQLite takes no NaN; Python wrote it.
+    f"SELECT {_FIELDS}, iif(json_valid(result), json_remove(result, '$.history'), result) "
+    f"AS result, {_BLOB} {_LEFT}"
+)
 _COMPETES = "kind IN ('ancestor', 'mutant')"
 _RANKED = f"status = 'done' AND {_COMPETES}"
+_BY_FITNESS = "INDEXED BY by_fitness"  # SQLite itself often takes one that leads to the rows
 _COST = "coalesce(latency_ms, num_macs)"
+_LEADING = (
+    f"FROM individual {_BY_FITNESS} WHERE {_RANKED} AND birth <= ? ORDER BY fitness, birth LIMIT ?"
+)
 
 
 def insert(db: Database, one: Individual) -> None:
@@ -58,40 +66,47 @@ def individuals(db: Database, *, histories: bool = True, **columns: Any) -> list
     condition, values = _where(columns)
     select = _SELECT if histories else _SELECT_LEAN
     found = [_individual(row) for row in db.execute(f"{select} WHERE {condition}", *values)]
+    if not histories:
+        for one in found:
+            one.result.pop("history", None)
     # Sorted here: SQLite would hold, or write to a file, a second copy of all.
     return sorted(found, key=lambda o: (o.generation, not o.competes, o.kind, o.birth, o.seed))
 
 
-def of_ids(db: Database, ids: Iterable[str], *, histories: bool = True) -> list[Individual]:
+def of_ids(db: Database, ids: Iterable[str]) -> list[Individual]:
     """Return the individuals of these ids that there are, in no order."""
-    select = _SELECT if histories else _SELECT_LEAN
-    query = f"{select} WHERE id IN (SELECT value FROM json_each(?))"
+    query = f"{_SELECT} WHERE id IN (SELECT value FROM json_each(?))"
     return [_individual(row) for row in db.execute(query, json.dumps(list(ids)))]
 
 
 def histories(db: Database, ids: Iterable[str]) -> dict[str, str]:
-    """Return the histories that results of these ids hold, as JSON."""
+    """Return the histories that results of these ids hold, as Python writes JSON."""
     query = (
-        "SELECT id, json_extract(result, '$.history') AS history FROM individual "
-        "WHERE id IN (SELECT value FROM json_each(?)) AND history IS NOT NULL"
+        "SELECT id, iif(json_valid(result), json_extract(result, '$.history'), result) AS found, "
+        "json_valid(result) FROM individual "
+        "WHERE id IN (SELECT value FROM json_each(?)) AND found IS NOT NULL"
     )
-    return {row[0]: row[1] for row in db.execute(query, json.dumps(list(ids)))}
+    return {
+        id: text if valid else json.dumps(json.loads(text).get("history", []))
+        for id, text, valid in db.execute(query, json.dumps(list(ids)))
+    }
 
 
 def best(db: Database, k: int, upto: int | None = None) -> list[Individual]:
     """Return the `k` fittest, as `selection.best` does, without reading the others."""
-    condition = f"{_RANKED} AND birth <= ?"
-    rows = db.rows(f"{_SELECT} WHERE {condition} ORDER BY fitness, birth LIMIT ?", _last(upto), k)
-    return [_individual(row) for row in rows]
+    query = f"SELECT id {_LEADING}"
+    ids = [row["id"] for row in db.rows(query, _last(upto), k)]
+    found = {one.id: one for one in of_ids(db, ids)}
+    return [found[id] for id in ids]
 
 
 def scored(db: Database, id: str | None = None) -> list[Scored]:
     """Return all that compete and are trained, or the one of that id, if it is."""
     condition, values = _where({"id": id})
     found = db.execute(
-        f"SELECT id, birth, fitness, error, num_parameters, {_COST}, blob, "
-        "blob IS NULL OR blob IN (SELECT sha FROM blob WHERE state = 'kept') FROM individual "
-        f"WHERE {_RANKED} AND {condition}",
+        f"SELECT id, birth, fitness, error, num_parameters, {_COST}, blob, blob IS NULL OR EXISTS "
+        "(SELECT 1 FROM blob AS b WHERE b.sha = individual.blob AND b.state = 'kept') "
+        f"FROM individual {_BY_FITNESS if id is None else ''} WHERE {_RANKED} AND {condition}",
         *values,
     )
     return [Scored(Standing(*row[:6]), row[6], bool(row[7])) for row in map(tuple, found)]
@@ -101,7 +116,7 @@ def winner(db: Database) -> Individual | None:
     """Return who wins, as `selection.winner` does, without reading the others."""
     leading = best(db, 1)
     rows = db.rows(
-        "SELECT birth, count(*), avg(fitness) FROM individual "
+        "SELECT birth, count(*), avg(fitness) FROM individual INDEXED BY repeats "
         "WHERE status = 'done' AND kind = 'repeat' GROUP BY birth"
     )
     again = {birth: (count, mean) for birth, count, mean in rows}
@@ -126,7 +141,7 @@ def count_children(db: Database, since: int) -> dict[str, int]:
     """Return how many mutants of birth `since` or later each parent has."""
     query = (
         "SELECT parent_id, count(*) FROM individual "
-        "WHERE kind = 'mutant' AND birth >= ? GROUP BY parent_id"
+        f"WHERE {_COMPETES} AND birth >= ? AND parent_id IS NOT NULL GROUP BY parent_id"
     )
     return {row[0]: row[1] for row in db.rows(query, since)}
 
@@ -215,19 +230,16 @@ def needed_blobs(
     """Return the digests of what the best, their parents, generation 0, the parents of what waits,
     and those of the ids `also` need; with `upto`, also the best up to that birth, and all born
     later."""
-    leading = (
-        f"SELECT id, parent_id FROM individual WHERE {_RANKED} AND birth <= ? "
-        "ORDER BY fitness, birth LIMIT ?"
-    )
     query = f"""
-WITH leading AS ({leading}), seen AS ({leading}), needed (id) AS (
+WITH leading AS (SELECT id, parent_id {_LEADING}), seen AS (SELECT id {_LEADING}), needed (id) AS (
     SELECT id FROM leading UNION SELECT parent_id FROM leading UNION SELECT id FROM seen
-    UNION SELECT id FROM individual WHERE kind = 'mutant' AND birth > ?
+    UNION SELECT id FROM individual WHERE {_COMPETES} AND birth > ?
     UNION SELECT id FROM individual WHERE generation = 0
     UNION SELECT parent_id FROM individual WHERE status IN ('proposed', 'running')
     UNION SELECT value FROM json_each(?)
 )
-SELECT sha FROM needed JOIN individual USING (id) JOIN blob ON sha = blob WHERE state = 'kept'
+SELECT sha FROM needed CROSS JOIN individual USING (id) CROSS JOIN blob ON sha = blob
+WHERE state = 'kept'
 """
     last = _last(upto)
     values = (_last(None), num_best, last, num_best, last, json.dumps(list(also)))

@@ -50,11 +50,12 @@ CREATE UNIQUE INDEX one_birth ON individual (birth) WHERE kind IN ('ancestor', '
 CREATE UNIQUE INDEX one_genotype ON individual (digest) WHERE kind IN ('ancestor', 'mutant');
 CREATE INDEX by_status ON individual (status);
 CREATE INDEX by_generation ON individual (generation, status, kind, fitness);
-CREATE INDEX by_kind ON individual (kind, birth, parent_id);
-CREATE INDEX by_fitness ON individual (fitness, birth, generation, error, num_parameters, num_macs,
-    latency_ms, blob, id) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
+CREATE INDEX clones ON individual (parent_id) WHERE kind = 'clone';
+CREATE INDEX repeats ON individual (birth, fitness) WHERE kind = 'repeat';
+CREATE INDEX by_fitness ON individual (fitness, birth, error, num_parameters, num_macs, latency_ms,
+    blob, id, status, kind) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
 CREATE INDEX by_blob ON individual (blob);
-CREATE INDEX kept_blobs ON blob (sha, bytes) WHERE state = 'kept';
+CREATE INDEX kept_blobs ON blob (state, sha, bytes) WHERE state = 'kept';
 CREATE TABLE attempt (
     individual_id TEXT NOT NULL REFERENCES individual (id),
     no INTEGER NOT NULL,
@@ -84,7 +85,7 @@ CREATE TABLE event (
 )
 """
 """`one_result` makes a result count once, whatever the code above it does. `by_fitness` and
-`by_generation` hold all that their queries ask for: a row with its result fills a page."""
+`by_generation` hold all that their queries ask for: a row, with its result, fills a page."""
 
 MIGRATIONS = {
     2: """
@@ -92,10 +93,11 @@ DROP INDEX by_generation;
 DROP INDEX by_fitness;
 DROP INDEX open_attempts;
 CREATE INDEX by_generation ON individual (generation, status, kind, fitness);
-CREATE INDEX by_kind ON individual (kind, birth, parent_id);
-CREATE INDEX by_fitness ON individual (fitness, birth, generation, error, num_parameters, num_macs,
-    latency_ms, blob, id) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
-CREATE INDEX kept_blobs ON blob (sha, bytes) WHERE state = 'kept';
+CREATE INDEX clones ON individual (parent_id) WHERE kind = 'clone';
+CREATE INDEX repeats ON individual (birth, fitness) WHERE kind = 'repeat';
+CREATE INDEX by_fitness ON individual (fitness, birth, error, num_parameters, num_macs, latency_ms,
+    blob, id, status, kind) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
+CREATE INDEX kept_blobs ON blob (state, sha, bytes) WHERE state = 'kept';
 CREATE INDEX by_outcome ON attempt (outcome, ended_at)
 """,
 }

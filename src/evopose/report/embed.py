@@ -58,6 +58,7 @@ def page_data(facts: SearchFacts, tree: Tree, named: Iterable[str] = ()) -> dict
     for one in facts.individuals:
         if one.kind == "repeat":
             repeats[str(one.birth)].append(one.id)
+    histories = facts.histories_of(chosen)
     records = {}
     for one in chosen:
         family = {
@@ -65,14 +66,13 @@ def page_data(facts: SearchFacts, tree: Tree, named: Iterable[str] = ()) -> dict
             "more": (totals[one.id] - len(children.get(one.id, ()))) or None,
             "repeats": repeats.get(one.id) if one.competes else None,
         }
-        known = _record(one) | family
+        known = _record(one, json.loads(histories.get(one.id, "[]"))) | family
         records[one.id] = {key: value for key, value in known.items() if value not in (None, "")}
     return {"individuals": records, "tree": _ways(facts, tree)}
 
 
-def _record(one: Individual) -> dict[str, Any]:
+def _record(one: Individual, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     transfer = transfer_of(one)
-    history: Sequence[dict[str, Any]] = one.result.get("history", ())
     return {
         "kind": one.kind,
         "generation": one.generation or None,
