@@ -13,6 +13,7 @@ if it is there.
 """
 
 import argparse
+import functools
 import json
 import shutil
 import statistics
@@ -21,18 +22,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evopose.evolution import rows
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.proposal import propose_generation
 from evopose.evolution.selection import PARENTS_BY
 from evopose.evolution.store import Store
-from evopose.genotype import SPACES, Genotype, mutate
+from evopose.genotype import SPACES, Change, Genotype
 from evopose.models.evopose2d_plan import EvoPose2DConfig, plan_complexity
 from evopose.recipes import SEARCH_RECIPES
 
@@ -51,22 +54,27 @@ def measure(genotype: Genotype) -> Size:
     return Size(num_parameters=size.num_parameters, num_macs=size.num_macs)
 
 
+cached_measure = functools.cache(measure)
+
+
 # The run
 
 
 def family(count: int, rng: np.random.Generator) -> Iterator[Individual]:
-    """Yield `count` individuals, each the mutant of one some sixty before it; sizes made up."""
+    """Yield `count` individuals, each with a gene of one some sixty before it changed; sizes are
+    made up."""
     genotypes = [SPACE.ancestor]
     known = {SPACE.ancestor}
     sizes = rng.integers(10**6, 10**7, (count, 2)).tolist()
     for birth in range(count):
-        changes: tuple[Any, ...] = ()
+        changes: tuple[Change, ...] = ()
         parent = int(rng.integers(max(0, birth - 2 * CHILDREN), max(1, birth - CHILDREN)))
-        if birth:
-            mutant = mutate(genotypes[parent], SPACE, rng=rng, allowed=lambda g: g not in known)
-            genotypes.append(mutant.genotype)
-            known.add(mutant.genotype)
-            changes = mutant.changes
+        while birth and not changes:
+            changed, change = changed_gene(genotypes[parent], rng)
+            if changed not in known:
+                genotypes.append(changed)
+                known.add(changed)
+                changes = (change,)
         yield Individual(
             kind="mutant" if birth else "ancestor",
             birth=birth,
@@ -81,10 +89,18 @@ def family(count: int, rng: np.random.Generator) -> Iterator[Individual]:
         )
 
 
+def changed_gene(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Change]:
+    """Return a genotype with another value of one gene, whatever the space says of it."""
+    stage = int(rng.integers(len(genotype.stages)))
+    gene = ("kernel", "repeats", "filters")[int(rng.integers(3))]
+    value = 1 + 2 * int(rng.integers(1, 4)) if gene == "kernel" else int(rng.integers(1, 32))
+    return genotype.with_gene(stage, gene, value), Change(
+        stage=stage, gene=gene, before=genotype.gene(stage, gene), after=value
+    )
+
+
 def with_clones(individuals: Iterator[Individual]) -> Iterator[Individual]:
     """Yield them and, after the first child of each generation, a clone of its parent."""
-    from dataclasses import replace
-
     generation = 0
     for one in individuals:
         yield one
@@ -156,8 +172,6 @@ def finish(
     store: Store, one: Individual, rng: np.random.Generator, *, epochs: int, running: bool
 ) -> None:
     """Finish one in the way that the store does, without its transactions."""
-    from evopose.evolution import rows
-
     begun = one.created_at
     slot = one.birth % CHILDREN
     store._db.execute(
@@ -229,7 +243,7 @@ def generation(store: Store, config: EvolutionConfig, number: int, parts: dict[s
             search_seed=number,
             training_seed=0,
             fitness=Fitness(max_parameters=6_000_000),
-            measure=measure,
+            measure=cached_measure,
             known=lambda genotype: store.known(genotype.digest),
             now=0.0,
         ),
