@@ -54,27 +54,31 @@ def individuals(db: Database, **columns: Any) -> list[Individual]:
     return [_individual(dict(row)) for row in rows]
 
 
-def best(db: Database, k: int) -> list[Individual]:
+def best(db: Database, k: int, upto: int | None = None) -> list[Individual]:
     """Return the `k` fittest, as `selection.best` does, without reading the others."""
-    rows = db.rows(f"{_SELECT} WHERE {_RANKED} ORDER BY fitness, birth LIMIT ?", k)
+    condition = f"{_RANKED} AND birth <= ?"
+    rows = db.rows(f"{_SELECT} WHERE {condition} ORDER BY fitness, birth LIMIT ?", _last(upto), k)
     return [_individual(dict(row)) for row in rows]
 
 
-def pareto(db: Database) -> list[Individual]:
+def pareto(db: Database, upto: int | None = None) -> list[Individual]:
     """Return the Pareto set, as `selection.pareto_front` does, without reading the others."""
     rows = db.rows(
         f"SELECT id, error, num_parameters, {_COST} FROM individual WHERE {_RANKED} "
-        "ORDER BY generation, birth"
+        "AND birth <= ? ORDER BY generation, birth",
+        _last(upto),
     )
     front = non_dominated([tuple(row)[1:] for row in rows])
     return [one for index in front for one in individuals(db, id=rows[index]["id"])]
 
 
-def standings(db: Database) -> list[Standing]:
+def standings(db: Database, upto: int | None = None) -> list[Standing]:
     """Return all that may have children: trained, and their weights not dropped."""
     rows = db.rows(
         f"SELECT id, birth, fitness, error, num_parameters, {_COST} FROM individual "
-        f"LEFT JOIN blob ON sha = blob WHERE {_RANKED} AND coalesce(state, 'kept') = 'kept'"
+        f"LEFT JOIN blob ON sha = blob WHERE {_RANKED} AND coalesce(state, 'kept') = 'kept' "
+        "AND birth <= ?",
+        _last(upto),
     )
     return [Standing(*row) for row in rows]
 
@@ -102,6 +106,32 @@ def best_by_generation(db: Database) -> list[float]:
         fitness = float("inf") if row["fitness"] is None else row["fitness"]
         found.append(min([fitness, *found[-1:]]))
     return found
+
+
+def count_children(db: Database, since: int) -> dict[str, int]:
+    """Return how many mutants of birth `since` or later each parent has."""
+    query = (
+        "SELECT parent_id, count(*) FROM individual "
+        "WHERE kind = 'mutant' AND birth >= ? GROUP BY parent_id"
+    )
+    return {row[0]: row[1] for row in db.rows(query, since)}
+
+
+def first_unended(db: Database) -> int | None:
+    """Return the first birth that waits or runs, controls aside."""
+    query = (
+        f"SELECT min(birth) FROM individual WHERE status IN ('proposed', 'running') AND {_COMPETES}"
+    )
+    return None if (found := db.value(query)) is None else int(found)
+
+
+def failed_generations(db: Database) -> list[int]:
+    """Return the generations of which nothing is left but failures, controls aside."""
+    query = (
+        f"SELECT generation FROM individual WHERE {_COMPETES} "
+        "GROUP BY generation HAVING min(status = 'failed') ORDER BY generation"
+    )
+    return [int(row[0]) for row in db.rows(query)]
 
 
 def attempts(db: Database, **columns: Any) -> list[Attempt]:
@@ -163,9 +193,12 @@ def kept_blobs(db: Database) -> set[str]:
     return {row["sha"] for row in db.rows("SELECT sha FROM blob WHERE state = 'kept'")}
 
 
-def needed_blobs(db: Database, num_best: int, also: Iterable[str]) -> set[str]:
+def needed_blobs(
+    db: Database, num_best: int, also: Iterable[str], upto: int | None = None
+) -> set[str]:
     """Return the digests of what the best, their parents, the Pareto set, generation 0, the
-    parents of what waits, and those of the ids `also` need."""
+    parents of what waits, and those of the ids `also` need; with `upto`, also the best and the
+    Pareto set up to that birth, and all born later."""
     waiting = individuals(db, status="proposed") + individuals(db, status="running")
     leading = best(db, num_best)
     parents = {one.parent_id for one in (*waiting, *leading) if one.parent_id}
@@ -175,7 +208,16 @@ def needed_blobs(db: Database, num_best: int, also: Iterable[str]) -> set[str]:
         *individuals(db, generation=0),
         *(one for id in parents.union(also) for one in individuals(db, id=id)),
     ]
+    if upto is not None:
+        needed += [*best(db, num_best, upto), *pareto(db, upto)]
+        later = db.rows("SELECT blob FROM individual WHERE birth > ?", upto)
+        return {row["blob"] for row in later if row["blob"]} | {o.blob for o in needed if o.blob}
     return {one.blob for one in needed if one.blob}
+
+
+def _last(upto: int | None) -> int:
+    """Return the last birth that counts."""
+    return 2**62 if upto is None else upto
 
 
 def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:

@@ -28,6 +28,14 @@ class Standing(NamedTuple):
         return self.error, self.num_parameters, self.cost
 
 
+def standing_of(one: Individual) -> Standing:
+    """Return the standing of an individual that is trained."""
+    assert one.fitness is not None
+    assert one.error is not None
+    cost = one.num_macs if one.latency_ms is None else one.latency_ms
+    return Standing(one.id, one.birth, one.fitness, one.error, one.num_parameters, cost)
+
+
 def best(individuals: Iterable[Individual], k: int) -> list[Individual]:
     """Return the at most `k` best by fitness, the elder first among equals; no controls."""
     ranked = sorted(

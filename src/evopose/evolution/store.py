@@ -14,7 +14,7 @@ from evopose.evolution import rows
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.database import Database, errors_of
 from evopose.evolution.individual import Attempt, Individual, Outcome
-from evopose.evolution.selection import Standing
+from evopose.evolution.selection import Standing, standing_of
 
 Clock = Callable[[], float]
 
@@ -108,21 +108,30 @@ class Store:
             f"are 1 to {self.last_birth()}, its clones c1 to c{self.last_generation()}"
         )
 
-    def best(self, k: int) -> list[Individual]:
-        """Return the at most `k` fittest, the elder first among equals; no controls."""
-        return rows.best(self._db, k)
+    def best(self, k: int, *, upto: int | None = None) -> list[Individual]:
+        """Return the at most `k` fittest, the elder first among equals; no controls.
+
+        `upto`: of the births up to this one alone, here and wherever else it is asked for.
+        """
+        return rows.best(self._db, k, upto)
 
     def winner(self) -> Individual | None:
         """Return who wins (see `selection.winner`); None while nothing is trained."""
         return rows.winner(self._db)
 
-    def standings(self) -> list[Standing]:
+    def standings(self, *, upto: int | None = None) -> list[Standing]:
         """Return all that may have children: trained, and their weights not dropped."""
-        return rows.standings(self._db)
+        return rows.standings(self._db, upto)
 
-    def pareto(self) -> list[Individual]:
+    def candidates(self, *, best: int, front: bool, upto: int | None = None) -> list[Standing]:
+        """Return the standings of the `best` fittest and, with `front`, of the Pareto set: of
+        whom `retain` never drops the weights."""
+        found = self.best(best, upto=upto) + (self.pareto(upto=upto) if front else [])
+        return [standing_of(one) for one in {one.id: one for one in found}.values()]
+
+    def pareto(self, *, upto: int | None = None) -> list[Individual]:
         """Return those that none beats in error, parameters and cost alike; no controls."""
-        return rows.pareto(self._db)
+        return rows.pareto(self._db, upto)
 
     def attempts(self, id: str | None = None) -> list[Attempt]:
         """Return the attempts at one individual, or all, in the order in which they began."""
@@ -132,6 +141,10 @@ class Store:
         """Return how many individuals there are of each status, clones included."""
         found = self._db.rows("SELECT status, count(*) FROM individual GROUP BY status")
         return {"proposed": 0, "running": 0, "done": 0, "failed": 0} | {r[0]: r[1] for r in found}
+
+    def count_children(self, *, since: int) -> dict[str, int]:
+        """Return how many mutants of birth `since` or later each parent has."""
+        return rows.count_children(self._db, since)
 
     def count_clones(self, parent_id: str) -> int:
         """Return how many clones an individual has."""
@@ -152,6 +165,15 @@ class Store:
         """Return the birth of the youngest mutant; -1 where there is not even an ancestor."""
         query = "SELECT max(birth) FROM individual WHERE kind IN ('ancestor', 'mutant')"
         return -1 if (found := self._db.value(query)) is None else int(found)
+
+    def ended_up_to(self) -> int:
+        """Return the last birth that has ended together with all before it; -1 if none has."""
+        first = rows.first_unended(self._db)
+        return self.last_birth() if first is None else first - 1
+
+    def failed_generations(self) -> list[int]:
+        """Return the generations of which nothing is left but failures, controls aside."""
+        return rows.failed_generations(self._db)
 
     def last_generation(self) -> int:
         """Return the youngest generation; -1 where there is none."""
@@ -310,13 +332,14 @@ class Store:
             )
             self._db.execute("UPDATE individual SET status = 'proposed' WHERE status = 'running'")
 
-    def retain(self, *, best: int, also: Iterable[str] = ()) -> int:
+    def retain(self, *, best: int, also: Iterable[str] = (), upto: int | None = None) -> int:
         """Drop the weights that nobody needs, and return of how many; the rows stay.
 
         Kept are the weights of the `best` fittest and their parents, of the Pareto set, of
-        generation 0, of the parents of what is proposed or running, and of the ids `also`.
+        generation 0, of the parents of what is proposed or running, and of the ids `also`; with
+        `upto`, also of the best and the Pareto set up to that birth, and of all born later.
         """
-        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best, also)
+        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best, also, upto)
         with self._writing():
             for sha in drop:
                 self._db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
