@@ -16,9 +16,9 @@ from evopose.data.home import Progress
 from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import ConfigError, DataError
 from evopose.evolution.database import errors_of
+from evopose.evolution.ending import Ending
 from evopose.evolution.individual import Individual
 from evopose.evolution.proposal import timed
-from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.models.card import read_card
 from evopose.models.evopose2d_plan import blind_genes

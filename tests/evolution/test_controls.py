@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evolution.toys import CONFIG, SPACE, individual, measure, search
 from evopose.errors import ConfigError
 from evopose.evolution.config import EvolutionConfig
-from evopose.evolution.engine import ending_of
+from evopose.evolution.ending import ending_of
 from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.proposal import Stopwatch
 from evopose.evolution.selection import (

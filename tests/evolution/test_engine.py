@@ -13,7 +13,7 @@ from evolution.toys import CONFIG, SPACE, make_job, measure, search, story, tiny
 from evopose.errors import ConfigError, RunError
 from evopose.evolution.accounting import overhead
 from evopose.evolution.config import EvolutionConfig
-from evopose.evolution.engine import ending_of
+from evopose.evolution.ending import ending_of
 from evopose.evolution.executors import InlineExecutor, ProcessExecutor
 from evopose.evolution.fitness import Fitness
 from evopose.evolution.jobs import Event

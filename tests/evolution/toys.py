@@ -15,12 +15,12 @@ from typing import Any
 from evopose.errors import RunError, TrainingDiverged
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.config import EvolutionConfig
+from evopose.evolution.ending import Ending
 from evopose.evolution.engine import run_search
 from evopose.evolution.executors import InlineExecutor, ProcessExecutor
 from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor, Heartbeat, Job
-from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.genotype import SPACES, Gene, Genotype, SearchSpace
 

@@ -5,16 +5,17 @@ It knows neither networks nor data: fitness arrives as a function that an execut
 
 from evopose.evolution.accounting import overhead
 from evopose.evolution.blobs import BlobStore
-from evopose.evolution.config import EvolutionConfig
+from evopose.evolution.config import MODES, EvolutionConfig
+from evopose.evolution.ending import Ending
 from evopose.evolution.engine import run_search
 from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.individual import Attempt, Individual
 from evopose.evolution.proposal import Stopwatch, propose_generation
-from evopose.evolution.runner import Ending
 from evopose.evolution.selection import PARENTS_BY, best, pareto_front, winner
 from evopose.evolution.store import Store
 
 __all__ = [
+    "MODES",
     "PARENTS_BY",
     "Attempt",
     "BlobStore",

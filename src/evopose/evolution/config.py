@@ -6,6 +6,9 @@ from evopose.errors import ConfigError
 from evopose.evolution.fitness import Fitness
 from evopose.evolution.selection import PARENTS_BY
 
+MODES = ("generations", "async")
+"""How a search proceeds: generation after generation (the paper's), or without barriers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvolutionConfig:
@@ -14,6 +17,11 @@ class EvolutionConfig:
     Raises: ConfigError for a value that cannot be used.
     """
 
+    mode: str = "generations"
+    """A name in `MODES`."""
+    window: int | None = None
+    """W of a repeatable `async` search: a proposal sees the births up to W before it, and waits
+    until all of them have ended; None: it sees what there is."""
     children: int = 64
     """Mutants a generation (lambda)."""
     parents: int = 4
@@ -48,7 +56,24 @@ class EvolutionConfig:
     rescore_seeds: int = 2
     """With how many other seeds."""
 
+    @property
+    def keep(self) -> int:
+        """Of how many of the best the weights are needed still."""
+        return max(self.parents, self.keep_best, self.rescore)
+
     def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ConfigError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if self.window is not None and (self.window < 1 or self.mode != "async"):
+            raise ConfigError(
+                f"a window is at least 1, and of mode async alone; got {self.window} with mode "
+                f"{self.mode}: generations repeat themselves without one"
+            )
+        if self.mode == "async" and self.fitness.needs_latency:
+            raise ConfigError(
+                "latencies are measured while nothing trains, and mode async never pauses: use "
+                "mode generations, or limit multiply-adds instead of latency"
+            )
         if self.parents_by not in PARENTS_BY:
             raise ConfigError(
                 f"parents_by must be one of {', '.join(PARENTS_BY)}, got {self.parents_by!r}"

@@ -4,9 +4,10 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from evopose.evolution.database import disk_full
+from evopose.evolution.ending import Ending
 from evopose.evolution.fitness import Fitness
 from evopose.evolution.individual import Individual, Outcome
 from evopose.evolution.jobs import Event, Executor, Job
@@ -22,14 +23,6 @@ Emit = Callable[..., None]
 
 _POLL_SECONDS = 0.2
 _RENEW_SECONDS = 30.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """Why a search ended."""
-
-    kind: Literal["generations", "hours", "patience", "exhausted", "stopped"]
-    reason: str
 
 
 @dataclass

@@ -15,13 +15,13 @@ from evopose.data.layouts import Splits
 from evopose.data.merging import Joined
 from evopose.data.splits import fitness_split
 from evopose.errors import ConfigError
+from evopose.evolution.ending import Ending
 from evopose.evolution.engine import run_search
 from evopose.evolution.executors import EXECUTORS
 from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor
 from evopose.evolution.proposal import Measure, Stopwatch
-from evopose.evolution.runner import Ending
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models.devices import cpu_count

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from evopose.evolution.executors.inline import InlineExecutor
 from evopose.evolution.executors.process import ProcessExecutor
+from evopose.evolution.executors.simulated import SimulatedExecutor
 from evopose.evolution.jobs import Executor
 
 EXECUTORS: dict[str, Callable[..., Executor]] = {
@@ -13,4 +14,4 @@ EXECUTORS: dict[str, Callable[..., Executor]] = {
 """Name of `--executor` -> what makes it. `inline`: in this process, one job at a time. `process`:
 in worker processes of this machine; takes slots, initializer, settings, environment."""
 
-__all__ = ["EXECUTORS", "InlineExecutor", "ProcessExecutor"]
+__all__ = ["EXECUTORS", "InlineExecutor", "ProcessExecutor", "SimulatedExecutor"]

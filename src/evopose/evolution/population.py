@@ -1,0 +1,172 @@
+"""The population of a search: who is proposed, and what becomes of a generation that has ended.
+
+What it holds is in the store; the modes of a search differ only in when they ask for what.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evopose.errors import ConfigError, RunFailed
+from evopose.evolution.config import EvolutionConfig
+from evopose.evolution.ending import Ending, ending_of
+from evopose.evolution.individual import Individual
+from evopose.evolution.proposal import (
+    Measure,
+    Proposal,
+    Stopwatch,
+    clone_of,
+    propose_generation,
+    repeat_of,
+    timed,
+)
+from evopose.evolution.store import Store
+from evopose.genotype import Genotype, SearchSpace
+
+
+@dataclass
+class Population:
+    """The individuals of a search in progress."""
+
+    store: Store
+    space: SearchSpace
+    config: EvolutionConfig
+    measure: Measure
+    stopwatch: Stopwatch | None
+    on_event: Callable[[dict[str, Any]], None]
+
+    def __post_init__(self) -> None:
+        self.measure = functools.cache(self.measure)
+        self.stopwatch = remembering(self.store, self.stopwatch)
+
+    def emit(self, kind: str, **particulars: Any) -> None:
+        """Tell the caller."""
+        self.on_event({**particulars, "kind": kind})
+
+    def begin(self, genotype: Genotype) -> None:
+        """Propose the ancestor; in a run that goes on, what failed as a whole generation."""
+        store, config = self.store, self.config
+        if store.last_generation() >= 0:
+            for generation in store.failed_generations():
+                store.propose_again(store.individuals(generation=generation))
+            return
+        if reason := self.space.why_not(genotype):
+            raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
+        size = timed(self.measure(genotype), genotype, self.stopwatch)
+        if reason := config.fitness.refusal(size):
+            raise ConfigError(f"the ancestor: {reason}; choose a smaller one, or raise the limit")
+        self._add(
+            Individual(
+                kind="ancestor",
+                birth=0,
+                generation=0,
+                genotype=genotype,
+                seed=config.training_seed,
+                num_parameters=size.num_parameters,
+                num_macs=size.num_macs,
+                latency_ms=size.latency_ms,
+                latency_device=self.stopwatch.device if self.stopwatch else None,
+                created_at=store.clock(),
+            )
+        )
+
+    def propose(
+        self, parents: Sequence[Individual], *, generation: int, count: int, cloned: str | None
+    ) -> Proposal:
+        """Propose at most `count` children of `parents`, interleaved, and with them a clone of the
+        individual `cloned`, if there are children at all."""
+        store, config = self.store, self.config
+        proposal = propose_generation(
+            parents,
+            self.space,
+            generation=generation,
+            first_birth=store.last_birth() + 1,
+            count=count,
+            search_seed=config.seed,
+            training_seed=config.training_seed,
+            fitness=config.fitness,
+            measure=self.measure,
+            stopwatch=self.stopwatch,
+            known=lambda genotype: store.known(genotype.digest),
+            now=store.clock(),
+        )
+        clones = []
+        if cloned is not None and proposal.children:
+            parent, number = store.individual(cloned), store.count_clones(cloned)
+            clones = [clone_of(parent, number=number, generation=generation, now=store.clock())]
+        self._add(*proposal.children, *clones)
+        return proposal
+
+    def propose_repeats(self) -> list[Individual]:
+        """Propose the best once more with other seeds, and return what is yet to be trained."""
+        store, config = self.store, self.config
+        seeds = range(config.training_seed + 1, config.training_seed + 1 + config.rescore_seeds)
+        wanted = [
+            repeat_of(one, seed=seed, now=store.clock())
+            for one in store.best(config.rescore)
+            for seed in seeds
+        ]
+        there = {one.id for one in store.individuals(kind="repeat")}
+        self._add(*(one for one in wanted if one.id not in there))
+        return store.individuals(status="proposed", kind="repeat")
+
+    def close(
+        self, generation: int, *, also: Sequence[str] = (), upto: int | None = None
+    ) -> Ending | None:
+        """Judge a generation that has ended; return why the search ends with it, if it does.
+
+        Weights that nobody needs any more are dropped: kept are those of the ids `also`, and of
+        whom a proposal may choose that sees the births up to `upto` alone (see `Store.retain`).
+
+        Raises: RunFailed if nothing is left of the generation but failures.
+        """
+        store, config = self.store, self.config
+        individuals = store.individuals(generation=generation)
+        born = [one for one in individuals if one.competes]
+        if all(one.status == "failed" for one in born):
+            raise RunFailed(_all_failed(generation, born))
+        (best,) = store.best(1, upto=upto)
+        if config.parents_by != "random":  # there anyone may become a parent
+            store.retain(best=config.keep, also=also, upto=upto)
+        self.emit(
+            "generation",
+            generation=generation,
+            done=sum(one.status == "done" for one in born),
+            failed=sum(one.status == "failed" for one in born),
+            best_id=best.id,
+            best_fitness=best.fitness,
+            clone_fitness=next((one.fitness for one in individuals if one.kind == "clone"), None),
+        )
+        newest = max(one.generation for one in store.pareto(upto=upto))
+        found = store.best_by_generation()[: generation + 1]
+        return ending_of(config, found, store.spent_seconds(), newest)
+
+    def _add(self, *individuals: Individual) -> None:
+        self.store.propose(individuals)
+        for one in individuals:
+            self.emit("proposed", id=one.id, generation=one.generation, parent_id=one.parent_id)
+
+
+def remembering(store: Store, stopwatch: Stopwatch | None) -> Stopwatch | None:
+    """Return a stopwatch that measures a genotype once: what was measured is in the store."""
+    if stopwatch is None:
+        return None
+
+    def measure(genotype: Genotype) -> float:
+        found = store.latency(genotype.digest, stopwatch.device)
+        if found is None:
+            found = stopwatch.measure(genotype)
+            store.note_latency(genotype.digest, stopwatch.device, found)
+        return found
+
+    return Stopwatch(device=stopwatch.device, measure=measure)
+
+
+def _all_failed(generation: int, born: Sequence[Individual]) -> str:
+    reasons = Counter(one.fail_reason for one in born)
+    told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
+    children = f"all {len(born)} children of generation {generation}"
+    who = "the ancestor" if generation == 0 else children
+    return f"{who} failed: {told}. Mend the cause, then go on with --resume: it tries again"
