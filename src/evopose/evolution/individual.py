@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from evopose.evolution.fitness import Size
@@ -102,6 +103,7 @@ def changes_to_json(changes: tuple[Change, ...]) -> str:
     return json.dumps([asdict(change) for change in changes])
 
 
+@lru_cache(maxsize=10_000)  # they are values, and few
 def changes_from_json(text: str) -> tuple[Change, ...]:
     """Return the changes written by `changes_to_json`."""
     return tuple(Change(**change) for change in json.loads(text))

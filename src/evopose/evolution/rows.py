@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ _FIELDS = (
 _LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
 _BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
 _SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
+_STRICT = "instr(result, 'NaN') = 0 AND instr(result, 'Infinity') = 0"
+"""Whether a result is JSON to SQLite, too: Python writes numbers that JSON cannot say."""
 _SELECT_LEAN = (
-    # SQLite takes no NaN; Python wrote it.
-    f"SELECT {_FIELDS}, iif(json_valid(result), json_remove(result, '$.history'), result) "
-    f"AS result, {_BLOB} {_LEFT}"
+    f"SELECT {_FIELDS}, iif({_STRICT}, json_remove(result, '$.history'), result) AS result, "
+    f"{_BLOB} {_LEFT}"
 )
 _COMPETES = "kind IN ('ancestor', 'mutant')"
 _RANKED = f"status = 'done' AND {_COMPETES}"
@@ -82,13 +84,13 @@ def of_ids(db: Database, ids: Iterable[str]) -> list[Individual]:
 def histories(db: Database, ids: Iterable[str]) -> dict[str, str]:
     """Return the histories that results of these ids hold, as Python writes JSON."""
     query = (
-        "SELECT id, iif(json_valid(result), json_extract(result, '$.history'), result) AS found, "
-        "json_valid(result) FROM individual "
+        f"SELECT id, iif({_STRICT}, json_extract(result, '$.history'), result) AS found, "
+        f"{_STRICT} FROM individual "
         "WHERE id IN (SELECT value FROM json_each(?)) AND found IS NOT NULL"
     )
     return {
-        id: text if valid else json.dumps(json.loads(text).get("history", []))
-        for id, text, valid in db.execute(query, json.dumps(list(ids)))
+        id: text if strict else json.dumps(json.loads(text).get("history", []))
+        for id, text, strict in db.execute(query, json.dumps(list(ids)))
     }
 
 
@@ -261,5 +263,14 @@ def _individual(row: sqlite3.Row) -> Individual:
     values = dict(row)
     values["genotype"] = Genotype.from_json(values["genotype"])
     values["changes"] = changes_from_json(values["changes"])
-    values["result"] = json.loads(values["result"])
+    values["result"] = _shared(json.loads(values["result"]))
+    for name in ("kind", "status"):
+        values[name] = sys.intern(values[name])
     return Individual(**values)
+
+
+def _shared(value: Any) -> Any:
+    """Return JSON whose keys are kept once for all individuals: they are half of its memory."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(item) for key, item in value.items()}
+    return value

@@ -160,12 +160,16 @@ class Genotype:
 
 def _stage(row: Sequence[Any]) -> Stage:
     """Return the stage of a row; stages are values, so equal rows share one."""
-    return _known_stage(*row) if all(type(gene) is int for gene in row) else Stage(*row)
+    try:
+        return _known_stage(*row)
+    except TypeError:  # a list among its genes, say: Stage tells what is wrong
+        return Stage(*row)
 
 
-_known_stage = lru_cache(maxsize=10_000)(Stage)
+_known_stage = lru_cache(maxsize=10_000, typed=True)(Stage)
 
 
+@lru_cache(maxsize=10_000)
 def _stage_text(stage: Stage) -> str:
     text = "-".join(str(getattr(stage, gene)) for gene in GENES)
     marks = {"expand_ratio": "e", "se_ratio": "se", "activation": ""}

@@ -7,6 +7,7 @@ is uniform and an exhausted neighbourhood is seen (the official code then never 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Change:
     before: GeneValue
     after: GeneValue
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The gene and its direction in words, like "filters up"; names have no direction."""
         old, new = rank(self.gene, self.before), rank(self.gene, self.after)

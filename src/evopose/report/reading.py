@@ -33,7 +33,7 @@ def read_facts(run: Path) -> SearchFacts:
         meta = store.meta
         individuals = read_individuals(store)
         sessions, events, attempts = store.sessions(), store.events(), store.attempts()
-        time = overhead(store)
+        time = overhead(store, attempts)
     state, reason = state_of(sessions, events, host=socket.gethostname())
     return SearchFacts(
         name=str(meta.get("title") or run.resolve().name),
