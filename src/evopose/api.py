@@ -32,6 +32,7 @@ from evopose.search.folder import (
     read_config,
     require_no_run,
     require_same_data,
+    threads_before,
 )
 from evopose.search.logs import search_board
 from evopose.search.overrides import override
@@ -42,6 +43,7 @@ from evopose.search.session import (
     make_measure,
     parts_of,
     prepare_data,
+    repeatable,
     search,
     stopwatch_of,
 )
@@ -121,6 +123,7 @@ def plan_search(
     workers: int | None = None,
     threads: int | None = None,
     executor: str = "process",
+    deterministic: bool = False,
     latency_device: str | None = None,
     on_data: Progress | None = None,
     **options: Any,
@@ -134,7 +137,10 @@ def plan_search(
     if resume and run is None:
         raise ConfigError("which run is to go on? name its folder with --run")
     folder = Path(run) if run else default_run(data)
-    config = _resumed(folder, options) if resume else make_config(recipe, **options)
+    if resume:
+        config = _resumed(folder, options | {"deterministic": deterministic or None})
+    else:
+        config = make_config(recipe, **options)
     if config.ancestor_weights == "imagenet":
         raise ConfigError(
             f"recipe {config.recipe!r} starts from ImageNet weights of EfficientNet-B0: give "
@@ -143,7 +149,12 @@ def plan_search(
         )
     precision = config.child_training.precision
     compute = resolve_compute(device, precision=precision)
-    chosen = choose_workers(compute, workers, threads, executor)
+    alone = None
+    if resume:
+        threads, alone = threads_before(folder, config, threads)
+    chosen = replace(choose_workers(compute, workers, threads, executor), ancestor_threads=alone)
+    if deterministic:
+        config = repeatable(config, chosen)
     if latency_device is not None:
         chosen = replace(chosen, latency=resolve_compute(latency_device, precision=precision))
     if not resume:

@@ -45,6 +45,14 @@ def evolve(
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
     objective: str = option("What is best: loss (paper), oks or pareto.", _SEARCH),
+    mode: str = option("generations (paper), or async: no worker waits for others.", _SEARCH),
+    deterministic: bool = typer.Option(
+        False,
+        "--deterministic",
+        help="Let async repeat itself, whatever takes how long.",
+        rich_help_panel=_SEARCH,
+    ),
+    window: int = option("With it: a child sees those so many births before it.", _SEARCH),
     children: int = option("Mutants a generation (lambda).", _SEARCH),
     parents: int = option("Individuals that may have children (mu).", _SEARCH),
     parents_by: str = option("Who they are: best, pareto or random (a control).", _SEARCH),
@@ -90,7 +98,8 @@ def evolve(
     Trains an ancestor, then generation after generation of mutants that start from their parents'
     weights, and keeps those with the best J = error * (T / parameters) ** Gamma, the error being
     the loss, or 1 - mean OKS (--objective oks); --objective pareto keeps the front of error, size
-    and cost instead. It can be stopped with Ctrl-C at any time and goes on with --resume.
+    and cost instead. It can be stopped with Ctrl-C at any time and goes on with --resume. With
+    many workers --mode async keeps all of them busy.
 
     Example: evopose evolve people/ --recipe small --budget-hours 8
     """
@@ -118,9 +127,12 @@ def evolve(
         workers=workers,
         threads=threads,
         executor=executor,
+        deterministic=deterministic,
         latency_device=latency_device,
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
+        mode=mode,
+        window=window,
         children=children,
         parents=parents,
         parents_by=parents_by,
@@ -159,7 +171,7 @@ def evolve(
     prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
     with (
         stop_on_ctrl_c() as stop,
-        search_display(screen, plan.config.evolution.generations) as show,
+        search_display(screen, plan.config.evolution) as show,
     ):
         if resume:
             with Store.read(plan.run) as store:

@@ -35,6 +35,7 @@ from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import EpochRecord, FitResult, fit
+from evopose.training.memory import require_memory
 from evopose.training.session import codec_spec, make_encoder
 from evopose.training.validate import Encoder, TrainData, Validation, validate
 
@@ -61,6 +62,8 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     skeleton = train.cache.skeleton
     genotype = Genotype.from_value(job["genotype"])
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
+    size = sum(parameter.numel() for parameter in net.parameters())
+    require_memory(net.config, training, compute, num_parameters=size)
     encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = checkpoint_of(Path(job["work"]), training)
     told = Path(job["log"]).with_suffix(".transfer.json")

@@ -83,6 +83,8 @@ class Workers:
     """A name in `EXECUTORS`."""
     latency: Compute | None = None
     """Where latencies are measured; None: where trainings run."""
+    ancestor_threads: int | None = None
+    """Threads with which the ancestor trains; None: `threads_alone`."""
 
     @property
     def threads_alone(self) -> int:
@@ -120,6 +122,18 @@ def choose_workers(
     if executor == "inline" and count > 1:
         raise ConfigError("inline trains one individual at a time: give --workers 1, or process")
     return Workers(compute=replace(compute, threads=threads), count=count, executor=executor)
+
+
+def repeatable(config: SearchConfig, workers: Workers) -> SearchConfig:
+    """Return the configuration of a search that repeats itself, however long trainings take.
+
+    An asynchronous one gets a window, twice as wide as there are workers: with it slots hardly
+    ever wait (`benchmarks/utilisation.py`). Generations repeat themselves anyway.
+    """
+    evolution = config.evolution
+    if evolution.mode == "async" and evolution.window is None:
+        evolution = replace(evolution, window=2 * workers.count)
+    return replace(config, evolution=evolution)
 
 
 def parts_of(splits: Splits) -> dict[str, PoseDataset]:
@@ -240,7 +254,8 @@ def make_jobs(
         start_from = store.blobs.path(parent_blob).resolve() if parent_blob else None
         compute = workers.compute
         if one.kind == "ancestor":  # it is alone
-            compute = replace(compute, threads=workers.threads_alone)
+            threads = workers.ancestor_threads or workers.threads_alone
+            compute = replace(compute, threads=threads)
         if parent is None and config.ancestor_weights:
             start_from = Path(config.ancestor_weights).resolve()
         return {
