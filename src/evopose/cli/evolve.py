@@ -90,6 +90,9 @@ def evolve(
     precision: str = option("auto, fp32 or bf16.", _MACHINE),
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
+    child_timeout: float = option(
+        "A training that takes longer has failed.", _MACHINE, metavar="MINUTES"
+    ),
     executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
     tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
@@ -133,6 +136,7 @@ def evolve(
         input_hw=parse_size(input_size) if input_size else None,
         mode=mode,
         window=window,
+        timeout_seconds=None if child_timeout is None else 60 * child_timeout,
         children=children,
         parents=parents,
         parents_by=parents_by,
