@@ -16,6 +16,9 @@ from evopose.errors import ConfigError
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Where drivers of GPUs show: CUDA, ROCm, Windows' subsystem for Linux."""
 
+_BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+"""Flags of x86 processors, and the feature of ARM's."""
+
 
 def resolve_device(device: str = "auto") -> str:
     """Return `cpu`, `cuda:N` or `mps`; `auto` takes a GPU if there is one.
@@ -72,6 +75,15 @@ def keep_freed_memory() -> bool:
 def cpu_count() -> int:
     """Return the CPUs that this process may use: affinity and a container's quota count."""
     return int(loky.cpu_count())
+
+
+def bf16_units() -> tuple[str, ...] | None:
+    """Return what of the processor computes in bfloat16, by the kernel's names; None: unknown."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return None
+    words = set(info.read_text().split())
+    return tuple(name for name in _BF16_UNITS if name in words)
 
 
 def cpu_name() -> str:
