@@ -9,7 +9,13 @@ import torch
 from torch import nn
 
 from evopose.errors import ConfigError
-from evopose.models.devices import bf16_units, cpu_count, cpu_name, keep_freed_memory, resolve_device
+from evopose.models.devices import (
+    bf16_units,
+    cpu_count,
+    cpu_name,
+    keep_freed_memory,
+    resolve_device,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,10 +35,11 @@ __all__ = [
     "contestants",
     "ready",
     "timed_calls",
+    "usable_threads",
 ]
 
-OnProgress = Callable[[str, int, int], None]
-"""What is measured now, how many measurements are done, and of how many."""
+OnProgress = Callable[[int, int], None]
+"""How much is opened and measured, and of how much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +94,7 @@ def benchmark(
     threads: int = 0,
     seconds: float = 3.0,
     rounds: int = 5,
-    on_progress: OnProgress = lambda what, done, total: None,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> tuple[list[Measured], Peak]:
     """Return every contestant at every batch size, by batch size, and the machine's peak.
 
@@ -108,16 +109,18 @@ def benchmark(
     _check(batches, seconds, rounds)
     products = matrix_products(threads=threads)
     turns = [(one, batch) for batch in batches for one in field] + [(p, 1) for p in products]
+    everyone = (*field, *products)
+    steps = len(everyone) + rounds * len(turns)
     with ExitStack() as stack:
         children: dict[str, tuple[Child, str]] = {}
-        for number, one in enumerate((*field, *products)):
-            on_progress(f"opening {one.name}", number, len(field) + len(products))
+        for number, one in enumerate(everyone):
+            on_progress(number, steps)
             child = stack.enter_context(Child(one, threads=threads))
             children[one.name] = child, child.opened()
         times: dict[tuple[str, int], list[tuple[float, ...]]] = {(o.name, b): [] for o, b in turns}
         for turn in range(rounds):
             for number, (one, batch) in enumerate(turns):
-                on_progress(one.name, turn * len(turns) + number, rounds * len(turns))
+                on_progress(len(everyone) + turn * len(turns) + number, steps)
                 child, _ = children[one.name]
                 times[one.name, batch].append(tuple(child.measure(batch, seconds / rounds)))
         found = {

@@ -13,8 +13,13 @@ import numpy as np
 
 from evopose.errors import ConfigError
 from evopose.inference.benchmark.timing import Call
-from evopose.inference.runtimes import Crops, Heatmaps, choose_runtime, installed_runtimes
-from evopose.inference.runtimes import RUNTIMES as INSTALLABLE
+from evopose.inference.runtimes import (
+    RUNTIMES,
+    Crops,
+    Heatmaps,
+    choose_runtime,
+    installed_runtimes,
+)
 from evopose.models.card import ModelCard
 from evopose.models.devices import bf16_units
 
@@ -153,7 +158,7 @@ def choose_engines(file: Path, names: Sequence[str] | None) -> tuple[list[str], 
 def _unfit(file: Path, name: str, engine: Engine) -> str | None:
     """Return why an engine is not measured unless it is named."""
     if engine.runtime not in installed_runtimes():
-        return f"not installed (pip install {INSTALLABLE[engine.runtime].package})"
+        return f"not installed (pip install {RUNTIMES[engine.runtime].package})"
     try:
         choose_runtime(file, engine.runtime, "cpu")
     except ConfigError as error:
@@ -190,7 +195,9 @@ def _torch_product(threads: int) -> Ready:
     torch.set_num_threads(threads)
     a, b = (torch.rand(MATRIX, MATRIX) for _ in range(2))
     out = torch.empty(MATRIX, MATRIX)
-    return Ready(words=f"pytorch {torch.__version__}", call=lambda _: lambda: torch.mm(a, b, out=out))
+    return Ready(
+        words=f"pytorch {torch.__version__}", call=lambda _: lambda: torch.mm(a, b, out=out)
+    )
 
 
 def _numpy_product() -> Ready:

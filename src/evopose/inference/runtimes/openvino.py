@@ -24,7 +24,7 @@ class OpenVinoModel:
     compiled: Any
     about: ExportedCard
     asked: str
-    """The precision that it was told to compute in: what its file says, unless another was given."""
+    """The precision to compute in: what its file says, unless another was given."""
 
     @classmethod
     def load(
