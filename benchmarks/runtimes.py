@@ -22,7 +22,6 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from train_step import Plain
 
 from evopose.inference.benchmark import (
     Contestant,
@@ -36,6 +35,7 @@ from evopose.inference.benchmark import (
 from evopose.inference.benchmark.subjects import find_subject
 from evopose.models.devices import bf16_units, cpu_name
 from evopose.models.modelfile import load_model
+from train_step import Plain
 
 MODEL = "evopose2d-s-256x192"
 GOALS = {"openvino-bf16": 3.0, "onnxruntime": 1.5}

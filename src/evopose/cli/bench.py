@@ -51,8 +51,9 @@ def bench(
 
     Measured is the network alone, without crops and decoding. The runtimes take turns, each in a
     process of its own, whose peak of memory is told; their ratios to PyTorch are taken turn by
-    turn, and hold where the machine's speed wanders (-v: from the least to the most). Percent are of what a product of two float32
-    matrices of 2048x2048 reaches in the same run. Nothing else should run meanwhile.
+    turn, and hold where the machine's speed wanders (-v: from the least to the most). Percent are
+    of what a product of two float32 matrices of 2048x2048 reaches in the same run. Nothing else
+    should run meanwhile.
 
     Example: evopose bench default --batch 1,16 --threads 2
     """
