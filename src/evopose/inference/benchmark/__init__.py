@@ -10,7 +10,7 @@ from statistics import median
 
 from evopose.errors import ConfigError
 from evopose.inference.benchmark.children import Child
-from evopose.inference.benchmark.contestants import (
+from evopose.inference.benchmark.engines import (
     ENGINES,
     MATRIX,
     Contestant,

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from evopose.errors import EvoposeError, MeasurementFailed
-from evopose.inference.benchmark.contestants import Contestant
+from evopose.inference.benchmark.engines import Contestant
 from evopose.inference.benchmark.timing import timed_calls
 
 WARM_UP = 2
