@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from evopose.errors import ConfigError, ModelError
 from evopose.genotype import Genotype
@@ -10,6 +11,9 @@ from evopose.inference.model_files import find_model_file
 from evopose.inference.runtimes import EXPORTED, RUNTIMES, open_pose_model
 from evopose.models.card import ModelCard, read_card
 from evopose.models.evopose2d_plan import Complexity
+
+if TYPE_CHECKING:
+    from evopose.models.network import PoseNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +83,9 @@ def _built(name: str, genotype: str | None, input_hw: tuple[int, int] | None, fo
     from evopose.models.inputs import CodecSpec
     from evopose.models.modelfile import default_skeleton, model_card, save_model
 
-    net = build_model(
-        name,
-        input_hw=input_hw,
-        genotype=Genotype.from_json(genotype) if genotype else None,
-    )
+    genes = Genotype.from_json(genotype) if genotype else None
+    _require_images_alone(build_model(name, input_hw=input_hw, genotype=genes, outline=True))
+    net = build_model(name, input_hw=input_hw, genotype=genes)
     skeleton = default_skeleton(net.config.num_keypoints)
     card = model_card(net, skeleton=skeleton, codec=CodecSpec())
     return save_model(folder / "network.safetensors", net, card)
@@ -94,9 +96,13 @@ def _size(card: ModelCard) -> Complexity:
     from evopose.models.modelfile import build_described
 
     net = build_described(card, outline=True)
+    _require_images_alone(net)
+    return complexity(net, input_hw=card.input_hw)
+
+
+def _require_images_alone(net: "PoseNetwork") -> None:
     if net.refines:
         raise ModelError(
             "this network mends poses that another has found, and takes them beside the image; "
             "measured are networks that take images alone"
         )
-    return complexity(net, input_hw=card.input_hw)
