@@ -45,6 +45,7 @@ def main() -> None:
     """Run the command line: exits 0; 2 on a user's mistake and 1 on a failure, told in one message;
     130 on Ctrl-C."""
     from evopose.cli import (  # noqa: F401  each adds its verbs
+        bench,
         compare,
         data,
         data_import,

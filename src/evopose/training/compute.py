@@ -3,14 +3,19 @@
 import logging
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from evopose.errors import ConfigError
-from evopose.models.devices import cpu_count, cpu_name, keep_freed_memory, resolve_device
+from evopose.models.devices import (
+    bf16_units,
+    cpu_count,
+    cpu_name,
+    keep_freed_memory,
+    resolve_device,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +90,5 @@ def computes_bf16(kind: str) -> bool:
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind == "cpu":
-        info = Path("/proc/cpuinfo")
-        return info.exists() and "avx512_bf16" in info.read_text()
+        return "avx512_bf16" in (bf16_units() or ())
     return False
