@@ -219,13 +219,13 @@ class _Judge:
 
     def without_background(self, matches: Matches) -> Matches:
         """Return the matches without the results that fit nobody."""
-        extra = self.background[matches.result] & (matches.person < 0)
-        return replace(matches, ignored=matches.ignored | extra)
+        return replace(matches, excused=matches.excused | self.background[matches.result])
 
     def without_missed(self, matches: Matches) -> Matches:
         """Return the matches as if the persons whom nothing fits were not there."""
         missed = self.missed.copy()  # another order of results may find one after all
-        missed[matches.person[(matches.person >= 0) & ~matches.ignored]] = False
+        for found in matches.found:
+            missed[found.person[found.right]] = False
         count = np.bincount(self.problem.person_image[missed], minlength=len(matches.persons))
         return replace(matches, persons=matches.persons - count)
 

@@ -51,12 +51,14 @@ def classify(problem: Problem, skeleton: Skeleton) -> Kinds:
     A result is matched to a person as COCO does at an OKS of 0.1, so that also poor ones are looked
     at; `kinds_of` tells the rest.
     """
-    found = match(problem, problem.oks, thresholds=np.array([FITS]))
-    fits = (found.person[0] >= 0) & ~found.ignored[0]
-    result, person = found.result[fits], found.person[0][fits]
+    matches = match(problem, problem.oks, thresholds=np.array([FITS]))
+    (found,) = matches.found
+    result, person = matches.result[found.place[found.right]], found.person[found.right]
     kind, nearest = kinds_of(problem, skeleton, result, person)
+    alone = ~matches.excused
+    alone[found.place] = False
     background = np.zeros(len(problem.scores), np.bool_)
-    background[found.result[(found.person[0] < 0) & ~found.ignored[0]]] = True
+    background[matches.result[alone]] = True
     return Kinds(result=result, person=person, kind=kind, nearest=nearest, background=background)
 
 

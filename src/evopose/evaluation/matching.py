@@ -21,12 +21,24 @@ class Matches:
     """(S,) results that count, the highest score first."""
     image: Ints
     """(S,) their images' places."""
-    person: Ints
-    """(T, S) places of the persons they match; -1: none."""
-    ignored: Bools
-    """(T, S) results that are neither right nor wrong."""
+    excused: Bools
+    """(S,) results that are not wrong where they match nobody."""
     persons: Ints
     """(I,) how many persons of each image are to be found."""
+    found: tuple["Found", ...]
+    """By threshold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The matches at one threshold."""
+
+    place: Ints
+    """(F,) places of the results in `Matches.result`, ascending."""
+    person: Ints
+    """(F,) places of their persons."""
+    right: Bools
+    """(F,) whether the person was to be found; else the match is neither right nor wrong."""
 
 
 def match(
@@ -49,23 +61,19 @@ def match(
     order = problem.by_score if scores is None else order_by(scores, problem.result_image)
     least = np.minimum(thresholds, _NEAR_ONE)
     wishes = _wishes(problem, oks, order.place, regular, least.min())
-    person = np.full((len(least), len(order.kept)), -1, np.intp)
-    ignored = np.zeros(person.shape, np.bool_)
-    for t, reached in enumerate(least):
+    found = []
+    for reached in least:
         some = np.flatnonzero(wishes.oks >= reached)
         granted = some[_granted(wishes.place[some], wishes.seat[some])]
-        place, whom = wishes.place[granted], wishes.person[granted]
-        person[t, place], ignored[t, place] = whom, ~regular[whom]
+        person = wishes.person[granted]
+        found.append(Found(place=wishes.place[granted], person=person, right=regular[person]))
     extent = problem.extents[order.kept]
-    outside = (extent < area[0]) | (extent > area[1])
-    if outside.any():
-        ignored |= (person < 0) & outside
     return Matches(
         result=order.kept,
         image=problem.result_image[order.kept],
-        person=person,
-        ignored=ignored,
+        excused=(extent < area[0]) | (extent > area[1]),
         persons=np.bincount(problem.person_image[regular], minlength=len(problem.images)),
+        found=tuple(found),
     )
 
 
@@ -107,7 +115,7 @@ def _wishes(problem: Problem, oks: Floats, place: Ints, regular: Bools, least: f
 
 
 def _granted(suitor: Ints, seat: Ints) -> Ints:
-    """Return which wishes (W,) are granted, those of the first suitors before all others.
+    """Return which wishes (W,) are granted, ascending, if the first suitors choose first.
 
     Not one suitor after another, but all at once: each asks for what is liked best, each seat goes
     to the first who asks, and who is refused or put out asks for the next. The outcome is the same,
@@ -128,4 +136,4 @@ def _granted(suitor: Ints, seat: Ints) -> Ints:
         put_out = before[seated & (before < nobody)]
         refused = np.concatenate([asking[~seated], put_out])
         asking = refused[~last[refused]] + 1
-    return holder[holder < nobody]
+    return np.sort(holder[holder < nobody])
