@@ -62,6 +62,8 @@ from pathlib import Path
 from evopose.evaluation.results import score_results
 from evopose.report.evaluation_page import evaluation_page
 from evopose.report.evaluation_tables import EvaluationFacts
+from evopose.report.markup import Figures
+Figures().html({"data": [], "layout": {}}, "")  # imports Plotly
 def measure(truth, found):
     score = score_results(Path(found), Path(truth))
     facts = EvaluationFacts(model=found, settings={}, evaluation=score, errors=score.errors)

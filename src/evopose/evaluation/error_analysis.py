@@ -24,7 +24,7 @@ from evopose.evaluation.error_kinds import (
     classify,
     pairs_of,
 )
-from evopose.evaluation.matching import Matches, match
+from evopose.evaluation.matching import Matches, contenders, match
 from evopose.evaluation.problem import (
     Bools,
     Floats,
@@ -189,8 +189,10 @@ class _Judge:
     problem: Problem
     pairs: Ints
     """(M,) the pairs of results with errors: only these can be corrected."""
+    contenders: Ints
+    """(C,) all pairs that can match, however those are corrected."""
     similarity: Floats
-    """(M, K) theirs as they are ..."""
+    """(M, K) of the pairs of results with errors as they are ..."""
     corrected: Floats
     """(M, K) ... and with all errors corrected."""
     kind: NDArray[np.int8]
@@ -215,7 +217,8 @@ class _Judge:
 
     def ap(self, errors: Sequence[str], keypoint: int | None = None) -> float:
         """Return the AP with them corrected."""
-        return _ap(accumulate(match(self.problem, self.oks(errors, keypoint))))
+        oks = self.oks(errors, keypoint)
+        return _ap(accumulate(match(self.problem, oks, pairs=self.contenders)))
 
     def without_background(self, matches: Matches) -> Matches:
         """Return the matches without the results that fit nobody."""
@@ -239,6 +242,7 @@ def _make_judge(problem: Problem, kinds: Kinds, correction: Correction) -> _Judg
     return _Judge(
         problem=problem,
         pairs=pairs,
+        contenders=contenders(problem, pairs),
         similarity=similarities(problem, pairs),
         corrected=similarities(problem, pairs, keypoints=corrected),
         kind=kinds.kind[wrong[row]],

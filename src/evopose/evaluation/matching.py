@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evopose.evaluation.problem import Bools, Floats, Ints, Problem, order_by
 from evopose.metrics.truth import AREAS
@@ -45,22 +44,24 @@ def match(
     problem: Problem,
     oks: Floats,
     *,
+    pairs: Ints | None = None,
     scores: Floats | None = None,
     thresholds: Floats = THRESHOLDS,
     area: tuple[float, float] = AREAS[""],
 ) -> Matches:
-    """Return COCO's matches for the OKS (P,) of all pairs.
+    """Return COCO's matches for the OKS (P,) of all pairs, at ascending thresholds.
 
     In the order of their scores (`scores` (N,) replace those of the results) an image's results
     take the free person with the highest OKS, those outside `area` and those that do not count
-    only if there is no other.
+    only if there is no other. Only `pairs` (M,) are looked at if they are given.
 
     Source: pycocotools `cocoeval.py`, `evaluateImg`.
     """
     regular = problem.counted & (area[0] <= problem.area) & (problem.area <= area[1])
     order = problem.by_score if scores is None else order_by(scores, problem.result_image)
     least = np.minimum(thresholds, _NEAR_ONE)
-    wishes = _wishes(problem, oks, order.place, regular, least.min())
+    able = np.flatnonzero(oks >= least[0]) if pairs is None else pairs[oks[pairs] >= least[0]]
+    wishes = _wishes(problem, oks, able, order.place, regular)
     found = []
     for reached in least:
         some = np.flatnonzero(wishes.oks >= reached)
@@ -77,6 +78,27 @@ def match(
     )
 
 
+def contenders(problem: Problem, changing: Ints) -> Ints:
+    """Return the pairs (M,) that are enough for `match` at `THRESHOLDS`, ascending, while nothing
+    but the OKS of the `changing` pairs changes, all those of some results.
+
+    Whoever reaches no higher a threshold than an earlier result that has nobody else to match can
+    never match: most finds of a person who is found many times.
+    """
+    place = problem.by_score.place[problem.pair_result]
+    fixed = (problem.oks >= THRESHOLDS[0]) & (place >= 0)
+    fixed[changing] = False
+    pairs = np.flatnonzero(fixed)
+    result, person = problem.pair_result[pairs], problem.pair_person[pairs]
+    lone = (np.bincount(result)[result] == 1) & ~problem.crowd[person]
+    reached = np.searchsorted(THRESHOLDS, problem.oks[pairs], side="right")
+    base = (len(THRESHOLDS) + 1) * person  # so that persons do not mix
+    order = np.lexsort((place[pairs], person))
+    highest = np.maximum.accumulate((base + np.where(lone, reached, 0))[order])
+    able = (base + reached)[order] > np.append(-1, highest[:-1])
+    return np.union1d(pairs[order[able]], changing)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Wishes:
     """Whom each result would match, the highest score first, of each what it likes best first."""
@@ -91,10 +113,8 @@ class _Wishes:
     """(W,)"""
 
 
-def _wishes(problem: Problem, oks: Floats, place: Ints, regular: Bools, least: float) -> _Wishes:
-    """Return all pairs of results that count, at `place` (N,) or -1, with an OKS of at least so
-    much."""
-    pairs = np.flatnonzero(oks >= least)
+def _wishes(problem: Problem, oks: Floats, pairs: Ints, place: Ints, regular: Bools) -> _Wishes:
+    """Return those pairs whose results count, at `place` (N,) or -1."""
     pairs = pairs[place[problem.pair_result[pairs]] >= 0]
     pairs = pairs[np.argsort(place[problem.pair_result[pairs]])]
     result = problem.pair_result[pairs]

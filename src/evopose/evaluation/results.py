@@ -247,9 +247,7 @@ def _doubled(columns: Columns) -> int:
     return len(rows) - len(np.unique(rows, axis=0))
 
 
-def _notes(
-    columns: Columns, kept: Columns, counting: int, wanted: GroundTruth
-) -> dict[str, int]:
+def _notes(columns: Columns, kept: Columns, counting: int, wanted: GroundTruth) -> dict[str, int]:
     truth = wanted.truth
     alone = truth.counts & ~np.isin(truth.image_ids, kept.image_ids)
     counted = {
