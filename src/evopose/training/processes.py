@@ -1,0 +1,107 @@
+"""Several processes that train one network: what of each batch is whose, and what they tell each
+other. With one process everything here does nothing.
+
+Every process works through the same batches and takes every n-th sample of each, so that the order
+of the samples, their augmentation and the network's random draws do not depend on how many
+processes there are.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from evopose.errors import EvoposeError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where torchrun put this process."""
+
+    rank: int
+    """Of all processes, from 0."""
+    local_rank: int
+    """Of those on this machine, from 0."""
+    processes: int
+    """On all machines together."""
+    local_processes: int
+    """On this machine, and on each of the others."""
+
+
+def launched_place() -> Place | None:
+    """Return where torchrun put this process; None if it was started by itself."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+    rank, local_rank, processes, local_processes = (int(os.environ[name]) for name in names)
+    return Place(
+        rank=rank, local_rank=local_rank, processes=processes, local_processes=local_processes
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What one process has of every batch: the samples at `rank`, `rank + processes`, ...
+
+    >>> share = Share(rank=1, processes=2)
+    >>> list(range(10, 17))[share.rows]
+    [11, 13, 15]
+    >>> share.piece(2, 6), share.within(2)
+    (slice(1, 3, None), slice(1, None, 2))
+    """
+
+    rank: int = 0
+    processes: int = 1
+
+    @classmethod
+    def of(cls, fabric: Any) -> "Share":
+        """Return this process's."""
+        return cls(rank=fabric.global_rank, processes=fabric.world_size)
+
+    @property
+    def rows(self) -> slice:
+        """Its places in a batch."""
+        return slice(self.rank, None, self.processes)
+
+    def piece(self, start: int, stop: int) -> slice:
+        """Return which of its own samples lie from `start` to `stop` in the batch."""
+        return slice(self._before(start), self._before(stop))
+
+    def within(self, start: int) -> slice:
+        """Return its places in what begins at `start` in the batch."""
+        return slice((self.rank - start) % self.processes, None, self.processes)
+
+    def _before(self, end: int) -> int:
+        return max(0, -((self.rank - end) // self.processes))
+
+
+def total(fabric: Any, value: float) -> float:
+    """Return the sum of every process's value."""
+    if fabric.world_size == 1:
+        return value
+    given = torch.tensor(value, dtype=torch.float64, device=fabric.device)
+    return float(fabric.all_reduce(given, reduce_op="sum").item())
+
+
+def from_first(fabric: Any, make: Callable[[], T]) -> T:
+    """Return what `make` returns in the first process, in every process.
+
+    Raises: in every process the EvoposeError that it raises in the first.
+    """
+    if fabric.world_size == 1:
+        return make()
+    made: T | None = None
+    problem: EvoposeError | None = None
+    if fabric.is_global_zero:
+        try:
+            made = make()
+        except EvoposeError as error:
+            problem = error
+    made, problem = fabric.broadcast((made, problem))
+    if problem is not None:
+        raise problem
+    return made  # type: ignore[return-value]  # what was made is there if no problem is

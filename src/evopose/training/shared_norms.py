@@ -1,0 +1,85 @@
+"""Batch norms whose statistics are those of the whole batch, when several processes share it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm over the samples of all processes, for any device.
+
+    A process may have no sample at all. Mean and variance are taken one after the other, as a sum
+    of squares would lose digits.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return the normalised input (N, C, H, W), in its dtype."""
+        if not self.training:
+            return super().forward(input)
+        x = input.float()
+        count = _Total.apply(x.new_tensor(float(x.numel() // x.shape[1])))
+        mean = _Total.apply(x.sum((0, 2, 3))) / count
+        away = x - mean.view(1, -1, 1, 1)
+        variance = _Total.apply(away.square().sum((0, 2, 3))) / count
+        self._remember(mean, variance * count / (count - 1).clamp_min(1))
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (away * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked.add_(1)
+
+
+def share_batch_norms(net: nn.Module, device: torch.device) -> None:
+    """Let the batch norms of `net` take the statistics of all processes' samples.
+
+    Parameters and buffers stay the same objects.
+    """
+    kind = nn.SyncBatchNorm if device.type == "cuda" else SharedBatchNorm2d
+    _replace(net, nn.BatchNorm2d, kind)
+
+
+def unshare_batch_norms(net: nn.Module) -> None:
+    """Undo `share_batch_norms`."""
+    _replace(net, SharedBatchNorm2d | nn.SyncBatchNorm, nn.BatchNorm2d)
+
+
+def _replace(net: nn.Module, old: Any, new: type[Any]) -> None:
+    for module in net.modules():
+        for name, norm in module.named_children():
+            if isinstance(norm, old) and type(norm) is not new:
+                setattr(module, name, _alike(norm, new))
+
+
+def _alike(norm: Any, kind: type[Any]) -> nn.Module:
+    made: nn.Module = kind(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+    for name, parameter in norm.named_parameters():
+        made.register_parameter(name, parameter)
+    for name, buffer in norm.named_buffers():
+        made.register_buffer(name, buffer)
+    return made.train(norm.training)
+
+
+class _Total(torch.autograd.Function):
+    """The sum over all processes; what each loses by it, all lose together."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return _summed(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        return _summed(gradient)
+
+
+def _summed(value: Tensor) -> Tensor:
+    summed = value.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(summed)
+    return summed
