@@ -1,6 +1,7 @@
 """The command line. This module loads nothing heavy: `evopose --help` must be quick."""
 
 import logging
+import os
 import sys
 
 import typer
@@ -66,5 +67,12 @@ def main() -> None:
     try:
         app(prog_name="evopose")
     except EvoposeError as error:
-        print(f"evopose: {error}", file=sys.stderr)
+        if _tells():
+            print(f"evopose: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+
+
+def _tells() -> bool:
+    """Return whether errors are this process's to tell: of those that torchrun has started on a
+    machine, they are the first one's."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_RANK") == "0"

@@ -62,27 +62,26 @@ def resolve_compute(
     return Compute(device=device, threads=threads or cpu_count(), precision=precision)
 
 
-def resolve_processes(devices: str | None, device: str, place: Place | None) -> int:
+def resolve_processes(devices: str | None, device: str, place: Place) -> int:
     """Return how many processes are to train on this machine.
 
-    `devices` is what a user asked for: a number, `all` GPUs, or None for what torchrun says, else
-    one. `place` is where torchrun put this process, if it did.
+    `devices` is what a user asked for: a number, `all` GPUs, or None for as many as there are.
 
     Raises: ConfigError for more than there is a device for, or other than torchrun has started.
     """
     if devices is None:
-        count = place.local_processes if place else 1
+        count = place.local_processes
     elif devices != "all" and not (devices.isdecimal() and int(devices) > 0):
         raise ConfigError(f"devices must be a number from 1, or all; got {devices!r}")
     else:
         count = _count_devices(devices, device)
-    if place is not None and count != place.local_processes:
+    if place.launched and count != place.local_processes:
         raise ConfigError(
             f"--devices {devices} is {count}, and torchrun started {place.local_processes} "
             "processes here: leave --devices out, its --nproc-per-node decides"
         )
     if count > 1:
-        _check_devices(count, device, started=place is not None)
+        _check_devices(count, device, launched=place.launched)
     return count
 
 
@@ -122,7 +121,7 @@ def _count_devices(devices: str, device: str) -> int:
     return torch.cuda.device_count()
 
 
-def _check_devices(count: int, device: str, *, started: bool) -> None:
+def _check_devices(count: int, device: str, *, launched: bool) -> None:
     """Raise ConfigError if this machine has no `count` devices of that kind, or `device` is one.
 
     A user who started processes by torchrun may have more of them than CPUs.
@@ -134,7 +133,7 @@ def _check_devices(count: int, device: str, *, started: bool) -> None:
         )
     kind = resolve_device(device).partition(":")[0]
     here = {"cuda": torch.cuda.device_count(), "cpu": cpu_count()}.get(kind, 1)
-    if count > here and not (kind == "cpu" and started):
+    if count > here and not (kind == "cpu" and launched):
         raise ConfigError(
             f"{count} processes need as many devices; this machine has {here} of {kind}"
             f"{' (its CPUs)' * (kind == 'cpu')}"
@@ -158,14 +157,14 @@ def make_fabric(compute: Compute, *, spare_parameters: bool = False) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice about its other launchers, of no use here
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
 
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         kind, _, index = compute.device.partition(":")
         many: dict[str, Any] = {}
         if compute.processes > 1:
             strategy = DDPStrategy(
-                broadcast_buffers=False,  # they are alike: see `shared_norms`
+                forward_sync_buffers=False,  # they are alike: see `shared_norms`
                 find_unused_parameters=spare_parameters,
             )
             many = {

@@ -20,26 +20,32 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where torchrun put this process."""
+    """Where a process is among those that train together."""
 
-    rank: int
-    """Of all processes, from 0."""
-    local_rank: int
-    """Of those on this machine, from 0."""
-    processes: int
+    rank: int = 0
+    """Among all, from 0."""
+    local_rank: int = 0
+    """Among those on this machine, from 0."""
+    processes: int = 1
     """On all machines together."""
-    local_processes: int
-    """On this machine, and on each of the others."""
+    local_processes: int = 1
+    """On this machine."""
+    launched: bool = False
+    """Whether torchrun started it."""
 
 
-def launched_place() -> Place | None:
-    """Return where torchrun put this process; None if it was started by itself."""
+def this_place() -> Place:
+    """Return where torchrun put this process; alone, if it did not start it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return None
+        return Place()
     names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
     rank, local_rank, processes, local_processes = (int(os.environ[name]) for name in names)
     return Place(
-        rank=rank, local_rank=local_rank, processes=processes, local_processes=local_processes
+        rank=rank,
+        local_rank=local_rank,
+        processes=processes,
+        local_processes=local_processes,
+        launched=True,
     )
 
 
@@ -94,14 +100,14 @@ def from_first(fabric: Any, make: Callable[[], T]) -> T:
     """
     if fabric.world_size == 1:
         return make()
-    made: T | None = None
+    made: list[T] = []
     problem: EvoposeError | None = None
     if fabric.is_global_zero:
         try:
-            made = make()
+            made.append(make())
         except EvoposeError as error:
             problem = error
     made, problem = fabric.broadcast((made, problem))
     if problem is not None:
         raise problem
-    return made  # type: ignore[return-value]  # what was made is there if no problem is
+    return made[0]

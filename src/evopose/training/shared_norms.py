@@ -18,13 +18,15 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         x = input.float()
-        count = _Total.apply(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = _Total.apply(x.sum((0, 2, 3))) / count
+        here = x.new_tensor([x.numel() / x.shape[1]])
+        summed, count = _total(torch.cat([x.sum((0, 2, 3)), here])).split([x.shape[1], 1])
+        mean = summed / count
         away = x - mean.view(1, -1, 1, 1)
-        variance = _Total.apply(away.square().sum((0, 2, 3))) / count
+        variance = _total(away.square().sum((0, 2, 3))) / count
         self._remember(mean, variance * count / (count - 1).clamp_min(1))
         scale = self.weight * (variance + self.eps).rsqrt()
-        return (away * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+        made: Tensor = away * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        return made.to(input.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
@@ -67,6 +69,12 @@ def _alike(norm: Any, kind: type[Any]) -> nn.Module:
     return made.train(norm.training)
 
 
+def _total(value: Tensor) -> Tensor:
+    """Return the sum over all processes."""
+    summed: Tensor = _Total.apply(value)  # type: ignore[no-untyped-call]
+    return summed
+
+
 class _Total(torch.autograd.Function):
     """The sum over all processes; what each loses by it, all lose together."""
 
@@ -75,7 +83,7 @@ class _Total(torch.autograd.Function):
         return _summed(value)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return _summed(gradient)
 
 

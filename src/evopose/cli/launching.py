@@ -1,0 +1,53 @@
+"""Processes that train together: starting them, and ending with them."""
+
+import logging
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Callable
+
+GRACE_SECONDS = 120
+"""Ctrl-C gives the processes so long to end their step and to write the checkpoint."""
+
+
+def launch(count: int) -> int:
+    """Run this command line in so many processes on this machine; return what to exit with.
+
+    One that ends with an error ends the others, as torchrun does it. Ctrl-C is passed on to them.
+    """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    config = LaunchConfig(
+        min_nodes=1,
+        max_nodes=1,
+        nproc_per_node=count,
+        run_id=uuid.uuid4().hex,
+        rdzv_backend="c10d",
+        rdzv_endpoint="localhost:0",
+        local_addr="localhost",
+        max_restarts=0,
+        shutdown_timeout=GRACE_SECONDS,
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "evopose", *sys.argv[1:])
+    except SignalException:
+        return 130
+    except ChildFailedError as failed:
+        rank, failure = failed.get_first_failure()
+        if failure.exitcode > 0:  # it has said why
+            return int(failure.exitcode)
+        name = signal.Signals(-failure.exitcode).name
+        print(f"evopose: {name} ended process {rank} of {count}, and so the training; --resume "
+              "goes on from the last checkpoint", file=sys.stderr)  # fmt: skip
+        return 1
+    return 0
+
+
+def stop_with_launcher(stop: Callable[[], bool]) -> Callable[[], bool]:
+    """Return what also asks to stop when the process that started this one is gone."""
+    launcher = os.getppid()
+    return lambda: stop() or os.getppid() != launcher
