@@ -3,12 +3,15 @@
 import logging
 import os
 import sys
+import time
 
 import typer
 
 from evopose.errors import EvoposeError
 
 __all__ = ["app", "main"]
+
+_FIRST_SECONDS = 5.0
 
 app = typer.Typer(
     name="evopose",
@@ -67,12 +70,13 @@ def main() -> None:
     try:
         app(prog_name="evopose")
     except EvoposeError as error:
-        if _tells():
-            print(f"evopose: {error}", file=sys.stderr)
+        _let_the_first_tell()
+        print(f"evopose: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
 
 
-def _tells() -> bool:
-    """Return whether errors are this process's to tell: of those that torchrun has started on a
-    machine, they are the first one's."""
-    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("LOCAL_RANK") == "0"
+def _let_the_first_tell() -> None:
+    """Of the processes that torchrun has started on a machine, let the first tell what all have to
+    tell: the launcher then ends those that wait here."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("LOCAL_RANK") != "0":
+        time.sleep(_FIRST_SECONDS)

@@ -5,7 +5,10 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from evopose.errors import RunFailed
 
 GRACE_SECONDS = 120
 """Ctrl-C gives the processes so long to end their step and to write the checkpoint."""
@@ -20,7 +23,9 @@ def launch(count: int) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("torch.distributed.elastic"):  # each has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -51,3 +56,17 @@ def stop_with_launcher(stop: Callable[[], bool]) -> Callable[[], bool]:
     """Return what also asks to stop when the process that started this one is gone."""
     launcher = os.getppid()
     return lambda: stop() or os.getppid() != launcher
+
+
+@contextmanager
+def end_with_others() -> Iterator[None]:
+    """Turn what the loss of another process raises in this one into a RunFailed."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "by peer" not in str(error):  # gloo: connection closed, or reset, by peer
+            raise
+        raise RunFailed(
+            "another process of this training has ended, and so it ends; --resume goes on from "
+            "the last checkpoint"
+        ) from error

@@ -120,7 +120,7 @@ def train(
 
     Example: evopose train runs/people-20260101-120000 people/ --epochs 60
     """
-    from evopose.cli.launching import launch, stop_with_launcher
+    from evopose.cli.launching import end_with_others, launch, stop_with_launcher
     from evopose.cli.live import DataDisplay
     from evopose.cli.train_live import TrainDisplay
     from evopose.data.layouts import open_dataset
@@ -208,6 +208,7 @@ def train(
         stop_on_ctrl_c(quiet=not first) as stop,
         TrainDisplay(screen) as show,
         errors_of(folder),
+        end_with_others(),
         board as files,
     ):
 

@@ -163,14 +163,10 @@ def make_fabric(compute: Compute, *, spare_parameters: bool = False) -> Any:
         kind, _, index = compute.device.partition(":")
         many: dict[str, Any] = {}
         if compute.processes > 1:
-            strategy = DDPStrategy(
-                forward_sync_buffers=False,  # they are alike: see `shared_norms`
-                find_unused_parameters=spare_parameters,
-            )
             many = {
                 "devices": compute.processes // compute.machines,
                 "num_nodes": compute.machines,
-                "strategy": strategy,
+                "strategy": DDPStrategy(find_unused_parameters=spare_parameters),
             }
         one = {"devices": [int(index)] if index else 1}
         fabric = Fabric(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
+from torch import Tensor, distributed
 
 from evopose.errors import EvoposeError
 
@@ -89,8 +90,14 @@ def total(fabric: Any, value: float) -> float:
     """Return the sum of every process's value."""
     if fabric.world_size == 1:
         return value
-    given = torch.tensor(value, dtype=torch.float64, device=fabric.device)
-    return float(fabric.all_reduce(given, reduce_op="sum").item())
+    return float(summed(torch.tensor(value, dtype=torch.float64, device=fabric.device)).item())
+
+
+def summed(value: Tensor) -> Tensor:
+    """Return the sum of every process's tensor; there must be several processes."""
+    whole = value.clone(memory_format=torch.contiguous_format)
+    distributed.all_reduce(whole)
+    return whole
 
 
 def from_first(fabric: Any, make: Callable[[], T]) -> T:

@@ -3,7 +3,9 @@
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
+
+from evopose.training.processes import summed
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -19,8 +21,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
             return super().forward(input)
         x = input.float()
         here = x.new_tensor([x.numel() / x.shape[1]])
-        summed, count = _total(torch.cat([x.sum((0, 2, 3)), here])).split([x.shape[1], 1])
-        mean = summed / count
+        totals = _total(torch.cat([x.sum((0, 2, 3)), here]))
+        count = totals[-1].detach()
+        mean = totals[:-1] / count
         away = x - mean.view(1, -1, 1, 1)
         variance = _total(away.square().sum((0, 2, 3))) / count
         self._remember(mean, variance * count / (count - 1).clamp_min(1))
@@ -71,8 +74,8 @@ def _alike(norm: Any, kind: type[Any]) -> nn.Module:
 
 def _total(value: Tensor) -> Tensor:
     """Return the sum over all processes."""
-    summed: Tensor = _Total.apply(value)  # type: ignore[no-untyped-call]
-    return summed
+    whole: Tensor = _Total.apply(value)  # type: ignore[no-untyped-call]
+    return whole
 
 
 class _Total(torch.autograd.Function):
@@ -80,14 +83,8 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
-        return _summed(value)
+        return summed(value)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _summed(gradient)
-
-
-def _summed(value: Tensor) -> Tensor:
-    summed = value.clone(memory_format=torch.contiguous_format)
-    distributed.all_reduce(summed)
-    return summed
+        return summed(gradient)

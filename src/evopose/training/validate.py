@@ -19,7 +19,7 @@ from evopose.metrics.oks import oks
 from evopose.models.inputs import InputSpec
 from evopose.models.pixels import normalise
 from evopose.training.losses import LOSSES, Loss
-from evopose.training.processes import Share, total
+from evopose.training.processes import Share, summed, total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def _gathered(
         return part
     whole = torch.zeros((count, *part.shape[1:]), dtype=torch.float64, device=fabric.device)
     whole[places] = torch.from_numpy(part).to(whole)
-    gathered: NDArray[np.float64] = fabric.all_reduce(whole, reduce_op="sum").cpu().numpy()
+    gathered: NDArray[np.float64] = summed(whole).cpu().numpy()
     return gathered
 
 
