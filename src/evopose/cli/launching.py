@@ -42,14 +42,20 @@ def launch(count: int) -> int:
     except SignalException:
         return 130
     except ChildFailedError as failed:
-        rank, failure = failed.get_first_failure()
-        if failure.exitcode > 0:  # it has said why
-            return int(failure.exitcode)
-        name = signal.Signals(-failure.exitcode).name
+        rank, code = cause({rank: failure.exitcode for rank, failure in failed.failures.items()})
+        if code > 0:  # it has said why
+            return code
+        name = signal.Signals(-code).name
         print(f"evopose: {name} ended process {rank} of {count}, and so the training; --resume "
               "goes on from the last checkpoint", file=sys.stderr)  # fmt: skip
         return 1
     return 0
+
+
+def cause(codes: dict[int, int]) -> tuple[int, int]:
+    """Return which process, and its exit code, ended them all: rather one that a signal killed than
+    one that saw it go, and one that the launcher then ended (SIGTERM) only for want of another."""
+    return min(codes.items(), key=lambda item: (item[1] == -signal.SIGTERM, item[1] > 0))
 
 
 def stop_with_launcher(stop: Callable[[], bool]) -> Callable[[], bool]:
