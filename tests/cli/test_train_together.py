@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -129,6 +130,16 @@ def test_a_batch_for_fewer_persons_than_processes_is_refused(evopose, monkeypatc
     said = evopose("train", "narrow", "synthetic:20", *options)
     assert said.code == 2
     assert "batches of 4 leave some of 8 processes without any person" in said.err
+
+
+def test_others_let_the_first_process_tell(evopose, monkeypatch):
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    for rank, expected in (("0", []), ("1", [5.0])):
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        assert evopose("status", "nothing").err.startswith("evopose: ")
+        assert waited == expected
 
 
 def test_what_a_larger_batch_changes_is_said(evopose, data, tmp_path):

@@ -30,7 +30,10 @@ STEPS = 4
 
 
 class Normed(nn.Module):
-    """Batch norms and stochastic depth, and no parameter whose gradient is nothing but rounding."""
+    """Batch norms and stochastic depth, and no parameter whose gradient is nothing but rounding.
+
+    The heatmaps of its first stage have no part in losses on the answer alone.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,13 +42,15 @@ class Normed(nn.Module):
         self.norm = batch_norm(8)
         self.branch = nn.Conv2d(8, 8, 3, padding=1, bias=False)
         self.branch_norm = batch_norm(8)
+        self.early = nn.Conv2d(8, 3, 1, bias=False)
         self.drop = StochasticDepth(0.3)
         self.last = nn.Conv2d(8, 3, 3, padding=1, bias=False)
         for parameter in self.parameters():
             if parameter.ndim == 4:
                 nn.init.uniform_(parameter, -0.3, 0.3, generator=generator)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, every_stage: bool = False) -> Tensor:
+        assert not every_stage
         x = self.norm(self.first(x)).relu()
         return self.last(x + self.drop(self.branch_norm(self.branch(x)).relu()))
 
