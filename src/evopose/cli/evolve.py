@@ -82,7 +82,12 @@ def evolve(
     precision: str = option("auto, fp32 or bf16.", _MACHINE),
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
-    executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    executor: str = typer.Option(
+        "process", help="process, inline or ray (a cluster).", rich_help_panel=_MACHINE
+    ),
+    address: str = option("ray: of the cluster, HOST:PORT or auto.", _MACHINE),
+    gpus_per_worker: float = option("ray: say 0.5; default 1 where there are GPUs.", _MACHINE),
+    shared: str = option("ray: a folder or URL that all machines see.", _MACHINE),
     tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
@@ -118,6 +123,9 @@ def evolve(
         workers=workers,
         threads=threads,
         executor=executor,
+        address=address,
+        gpus_per_worker=gpus_per_worker,
+        shared=shared,
         latency_device=latency_device,
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
@@ -167,7 +175,8 @@ def evolve(
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "device": device, "workers": workers, "threads": threads,
-        "executor": executor, "latency-device": latency_device,
+        "executor": executor, "address": address, "gpus-per-worker": gpus_per_worker,
+        "shared": shared, "latency-device": latency_device,
     }  # fmt: skip
     given = plan.splits.words + _given(machine, {"device": "auto", "executor": "process"})
     given += ["--tensorboard"] if tensorboard else []
@@ -188,7 +197,7 @@ def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
 def _plan_json(plan: "Plan") -> dict[str, Any]:
     return {
         "run": str(plan.run),
-        "device": plan.workers.compute.describe(),
+        "device": plan.workers.describe(),
         "workers": plan.workers.count,
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),

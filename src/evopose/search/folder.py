@@ -92,7 +92,7 @@ def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[s
         "seed": config.evolution.seed,
         "persons": {name: len(getattr(data, name)) for name in data.crops},
         "input_hw": list(config.input_hw),
-        "device": workers.compute.describe(),
+        "device": workers.describe(),
         "workers": workers.count,
         "crops": data.crops,
         "crops_at": {"x".join(map(str, hw)): data.crops_at(hw) for hw in config.input_sizes},

@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -65,6 +66,8 @@ class Connection:
         self._ours = not self.ray.is_initialized()  # a program that uses Ray itself keeps its own
         if not self._ours:
             return
+        if address not in (None, "auto"):
+            _require_answer(str(address))
         _silence()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address is None:
@@ -135,6 +138,17 @@ def _own_sigterm() -> Iterator[None]:
     yield
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+def _require_answer(address: str) -> None:
+    """Raise ConfigError if nobody answers at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        if "/" in host or not port.isdigit():
+            raise ValueError("expected `auto` or HOST:PORT, as `ray start --head` prints it")
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConfigError(_unreachable(address, error)) from error
 
 
 def _unreachable(address: str | None, error: Exception) -> str:

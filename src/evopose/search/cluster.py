@@ -1,0 +1,129 @@
+"""What a search may use of a Ray cluster: how many workers, with which device and precision."""
+
+import socket
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from evopose.errors import ConfigError
+from evopose.evolution.executors.ray import RayExecutor
+from evopose.evolution.executors.ray_cluster import Connection, Machine, require_ray
+from evopose.evolution.jobs import Event, Heartbeat, Job
+from evopose.models.devices import cpu_count
+from evopose.search.places import require_same_versions
+from evopose.search.session import Cluster, Workers, versions
+from evopose.training.compute import Compute, resolve_compute
+
+
+def choose_cluster(
+    device: str,
+    *,
+    precision: str,
+    count: int | None = None,
+    threads: int | None = None,
+    address: str | None = None,
+    gpus: float | None = None,
+    shared: str | None = None,
+) -> Workers:
+    """Return the workers of a search on a Ray cluster, or on one of this machine (no `address`).
+
+    A worker has a GPU, or `gpus` of one, where there are any and `device` does not say cpu; else
+    one CPU, or so many as `threads` says. Device and precision are what the first worker finds.
+
+    Raises: ConfigError if there is no Ray, no such cluster, or no machine that has the room.
+    """
+    require_ray()
+    if gpus is not None and gpus < 0:
+        raise ConfigError(f"--gpus-per-worker is 0 or more, say 0.5 or 1; got {gpus:g}")
+    if count is not None and count < 1:
+        raise ConfigError(f"--workers is at least 1, got {count}")
+    if address is None:
+        local = resolve_compute(device, precision=precision)
+        machines = [_this_machine(local)]
+    else:
+        connection = Connection(address, cpus=1, gpus=0)
+        try:
+            machines = list(connection.machines().values())
+        finally:
+            connection.close()
+    wants_gpu = device.partition(":")[0] in ("auto", "cuda")
+    if gpus is None:
+        gpus = 1.0 if wants_gpu and any(machine.gpus for machine in machines) else 0.0
+    threads = threads or _threads(machines, gpus)
+    room = sum(machine.room(threads, gpus) for machine in machines)
+    kind = "cuda" if gpus else "cpu"
+    if address is None:
+        if not room or (count or 0) > room:
+            raise ConfigError(
+                f"this machine has room for {room} workers of {threads} CPUs and {gpus:g} GPUs; "
+                "give other --workers, --threads or --gpus-per-worker"
+            )
+        compute = resolve_compute(kind, threads=threads, precision=precision)
+        found = {"compute": asdict(compute), "device": compute.describe()}
+    else:
+        found = _ask_worker(address, threads, gpus, kind=kind, precision=precision)
+    return Workers(
+        compute=Compute(**found["compute"]),
+        count=min(count, room) if count and room else count or room,
+        executor="ray",
+        cluster=Cluster(
+            address=address,
+            limit=count,
+            gpus=gpus,
+            shared=shared,
+            device=f"{_machines_text(machines)}; {found['device']}",
+        ),
+    )
+
+
+def describe_worker(job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
+    """Return what a worker computes with, as its machine has it. Raises: ConfigError for another
+    version of evopose, torch or Python."""
+    require_same_versions(job["versions"], versions(), socket.gethostname())
+    compute = resolve_compute(job["device"], threads=job["threads"], precision=job["precision"])
+    return {"compute": asdict(compute), "device": compute.describe()}
+
+
+def _ask_worker(
+    address: str, threads: int, gpus: float, *, kind: str, precision: str
+) -> dict[str, Any]:
+    asked = {"device": kind, "threads": threads, "precision": precision, "versions": versions()}
+    job = {"function": "evopose.search.cluster:describe_worker", **asked}
+    ended: list[Event] = []
+    executor = RayExecutor(address=address, slots=1, threads=threads, gpus=gpus)
+    try:
+        executor.submit(executor.slots[0], job)
+        while not ended:
+            executor.poll(0.2, lambda event: ended.append(event))
+    finally:
+        executor.close()
+    if ended[0].kind != "done":
+        reason = ended[0].data["message"].removeprefix("ConfigError: ")
+        raise ConfigError(f"the cluster's first worker cannot be used: {reason}")
+    return ended[0].data
+
+
+def _this_machine(compute: Compute) -> Machine:
+    gpus = 0
+    if compute.device.startswith("cuda"):
+        import torch
+
+        gpus = torch.cuda.device_count()
+    return Machine(id="here", address="this machine", cpus=cpu_count(), gpus=gpus)
+
+
+def _threads(machines: list[Machine], gpus: float) -> int:
+    """Return a worker's share of its machine's CPUs where it has a GPU, of the scarcest; else 1."""
+    if not gpus:
+        return 1
+    shares = [m.cpus * gpus / m.gpus for m in machines if m.gpus]
+    return max(1, int(min(shares, default=1)))
+
+
+def _machines_text(machines: list[Machine]) -> str:
+    """Return, say, "Ray cluster of 3 machines (2 of 8 CPUs, 1 of 4 CPUs and 1 GPUs)"."""
+    kinds = Counter(
+        f"{m.cpus:g} CPUs" + (f" and {m.gpus:g} GPUs" if m.gpus else "") for m in machines
+    )
+    listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.items())
+    return f"Ray on {len(machines)} machine{'s' * (len(machines) != 1)} ({listed})"
