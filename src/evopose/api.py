@@ -147,15 +147,11 @@ def plan_search(
         )
     precision = config.child_training.precision
     if executor == "ray":
-        chosen = choose_cluster(
-            device,
-            precision=precision,
-            count=workers,
-            threads=threads,
-            address=address,
-            gpus=gpus_per_worker,
-            shared=None if shared is None else str(shared),
-        )
+        compute, count, cluster = choose_cluster(
+            device, precision=precision, count=workers, threads=threads, address=address,
+            gpus=gpus_per_worker, shared=str(shared) if shared else None,
+        )  # fmt: skip
+        chosen = Workers(compute=compute, count=count, executor=executor, cluster=cluster)
     elif address or gpus_per_worker is not None or shared:
         raise ConfigError("--address, --gpus-per-worker and --shared go with --executor ray")
     else:

@@ -2,7 +2,7 @@
 
 import socket
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from evopose.errors import ConfigError
@@ -10,9 +10,24 @@ from evopose.evolution.executors.ray import RayExecutor
 from evopose.evolution.executors.ray_cluster import Connection, Machine, require_ray
 from evopose.evolution.jobs import Event, Heartbeat, Job
 from evopose.models.devices import cpu_count
-from evopose.search.places import require_same_versions
-from evopose.search.session import Cluster, Workers, versions
+from evopose.search.versions import require_same_versions, versions
 from evopose.training.compute import Compute, resolve_compute
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The Ray cluster that a search uses."""
+
+    address: str | None
+    """`auto` or HOST:PORT; None: one of this machine, for the search alone."""
+    limit: int | None
+    """At most so many workers; None: as many as there is room for."""
+    gpus: float
+    """GPUs of a worker, a fraction where several share one."""
+    shared: str | None
+    """The folder or URL that all machines see; None: they see this machine's folders."""
+    device: str
+    """A worker's device, for a person."""
 
 
 def choose_cluster(
@@ -24,8 +39,9 @@ def choose_cluster(
     address: str | None = None,
     gpus: float | None = None,
     shared: str | None = None,
-) -> Workers:
-    """Return the workers of a search on a Ray cluster, or on one of this machine (no `address`).
+) -> tuple[Compute, int, Cluster]:
+    """Return how a worker of a Ray cluster computes, or of one of this machine (no `address`), how
+    many workers there are now, and the cluster.
 
     A worker has a GPU, or `gpus` of one, where there are any and `device` does not say cpu; else
     one CPU, or so many as `threads` says. Device and precision are what the first worker finds.
@@ -59,27 +75,23 @@ def choose_cluster(
                 "give other --workers, --threads or --gpus-per-worker"
             )
         compute = resolve_compute(kind, threads=threads, precision=precision)
-        found = {"compute": asdict(compute), "device": compute.describe()}
+        found: dict[str, Any] = {"compute": asdict(compute), "device": compute.describe()}
     else:
         found = _ask_worker(address, threads, gpus, kind=kind, precision=precision)
-    return Workers(
-        compute=Compute(**found["compute"]),
-        count=min(count, room) if count and room else count or room,
-        executor="ray",
-        cluster=Cluster(
-            address=address,
-            limit=count,
-            gpus=gpus,
-            shared=shared,
-            device=f"{_machines_text(machines)}; {found['device']}",
-        ),
+    cluster = Cluster(
+        address=address,
+        limit=count,
+        gpus=gpus,
+        shared=shared,
+        device=f"{_machines_text(machines)}; {found['device']}",
     )
+    return Compute(**found["compute"]), min(count or room, room) or count or 1, cluster
 
 
 def describe_worker(job: Job, heartbeat: Heartbeat) -> dict[str, Any]:
     """Return what a worker computes with, as its machine has it. Raises: ConfigError for another
     version of evopose, torch or Python."""
-    require_same_versions(job["versions"], versions(), socket.gethostname())
+    require_same_versions(job["versions"], socket.gethostname())
     compute = resolve_compute(job["device"], threads=job["threads"], precision=job["precision"])
     return {"compute": asdict(compute), "device": compute.describe()}
 

@@ -154,8 +154,8 @@ def estimate(
     """Return the cost, taking every child to be as slow and as large as the ancestor.
 
     `persons` are those of "train", "fitness" and "val"; `alone` says how many times as fast as a
-    worker the ancestor trains, which on one machine is half of them. Validation is taken to run three times as
-    fast as training.
+    worker the ancestor trains, which on one machine is half of them. Validation is
+    taken to run three times as fast as training.
     """
     evolution = config.evolution
     passes = persons["train"] + persons["fitness"] / 3

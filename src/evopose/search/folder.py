@@ -9,7 +9,8 @@ from evopose.errors import ConfigError, RunError
 from evopose.evolution.database import DATABASE
 from evopose.evolution.store import Store
 from evopose.search.config import SearchConfig
-from evopose.search.session import SearchData, Workers, versions
+from evopose.search.session import SearchData, Workers
+from evopose.search.versions import versions
 from evopose.training.checkpoint import write_atomically
 
 

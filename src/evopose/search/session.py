@@ -1,14 +1,11 @@
 """A search on real data: from DATA and a configuration to a run folder with individuals in it."""
 
-import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
@@ -26,6 +23,7 @@ from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models.devices import cpu_count
 from evopose.models.evopose2d_plan import plan_complexity
+from evopose.search.cluster import Cluster
 from evopose.search.config import SearchConfig
 from evopose.search.courier import Courier
 from evopose.search.latency import make_stopwatch
@@ -38,12 +36,12 @@ from evopose.search.places import (
     places_of,
     publish_crops,
 )
+from evopose.search.versions import versions
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute
 from evopose.training.session import codec_spec, cut_crops
 from evopose.training.validate import TrainData
-from evopose.version import VERSION
 
 Event = dict[str, Any]
 
@@ -80,22 +78,6 @@ class SearchData:
 
 def _folders(parts: dict[str, TrainData]) -> dict[str, str]:
     return {name: str(part.cache.folder) for name, part in parts.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """The Ray cluster that a search uses."""
-
-    address: str | None
-    """`auto` or HOST:PORT; None: one of this machine, for the search alone."""
-    limit: int | None
-    """At most so many workers; None: as many as there is room for."""
-    gpus: float
-    """GPUs of a worker, a fraction where several share one."""
-    shared: str | None
-    """The folder or URL that all machines see; None: they see this machine's folders."""
-    device: str
-    """A worker's device, for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,8 +320,3 @@ def make_jobs(
         }
 
     return make_job
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    return {"evopose": VERSION, "torch": torch.__version__, "python": platform.python_version()}

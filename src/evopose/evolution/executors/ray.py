@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from evopose.errors import ConfigError
-from evopose.evolution.executors.ray_cluster import Connection, Machine, actor_environment
+from evopose.evolution.executors.ray_cluster import (
+    Connection,
+    Machine,
+    actor_environment,
+    out_of_memory,
+    said,
+    spread,
+)
 from evopose.evolution.executors.ray_worker import Worker
 from evopose.evolution.jobs import Event, Job, add_line
 
@@ -179,7 +186,7 @@ class RayExecutor:
         for number, slot in list(self._slots.items()):
             if slot.machine.id not in machines:
                 self._lose(number, slot, f"its machine {slot.machine.address} has gone", tell, True)
-        for machine in _spread(machines, self._begun(), self._threads, self._gpus):
+        for machine in spread(machines, self._begun(), self._threads, self._gpus):
             if len(self._slots) == self._limit:
                 return
             if machine.id not in self._refused:
@@ -202,7 +209,7 @@ class RayExecutor:
         except self._errors.RayError as error:
             del self._slots[number]
             if not self._machine_gone(slot, error):
-                self._refuse(slot.machine, f"its worker did not start: {_said(error)}")
+                self._refuse(slot.machine, f"its worker did not start: {said(error)}")
             return
         slot.check = None
         if ended["kind"] == "failed":
@@ -280,8 +287,8 @@ class RayExecutor:
             return
         except self._errors.RayError as error:
             gone = self._machine_gone(slot, error)
-            message = f"its worker on {slot.machine.address} died: {_said(error)}"
-            if not gone and _out_of_memory(error):
+            message = f"its worker on {slot.machine.address} died: {said(error)}"
+            if not gone and out_of_memory(error):
                 self._forget(number, slot)
                 tell(Event(slot=number, kind="failed", data={"cause": "oom", "message": message}))
                 return
@@ -326,26 +333,3 @@ def _ask(slot: _Slot) -> Ref:
     """Ask a worker, whatever it is at, for the heartbeats that have not come yet."""
     serial, seen = (slot.running.serial, slot.running.seen) if slot.running else (-1, 0)
     return slot.actor.progress.options(concurrency_group="beats").remote(serial, seen)
-
-
-def _spread(
-    machines: dict[str, Machine], begun: list[str], threads: int, gpus: float
-) -> list[Machine]:
-    """Return a machine for each further worker there is room for, the emptiest first."""
-    places = [
-        (number, machine)
-        for machine in machines.values()
-        for number in range(begun.count(machine.id), machine.room(threads, gpus))
-    ]
-    return [machine for _, machine in sorted(places, key=lambda place: (place[0], place[1].id))]
-
-
-def _said(error: Exception) -> str:
-    """Return what an error of Ray's says, without its ids."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    ids = ("class_name:", "actor_id:", "pid:", "namespace:", "ip:", "The actor died unexpectedly")
-    return " ".join(line for line in lines if line and not line.startswith(ids))[:500]
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return "OutOfMemory" in type(error).__name__ or "running low on memory" in str(error)

@@ -119,6 +119,30 @@ def actor_environment(threads: int, more: dict[str, str]) -> dict[str, str]:
     return found | more
 
 
+def spread(
+    machines: dict[str, Machine], begun: list[str], threads: int, gpus: float
+) -> list[Machine]:
+    """Return a machine for each further worker there is room for, the emptiest first."""
+    places = [
+        (number, machine)
+        for machine in machines.values()
+        for number in range(begun.count(machine.id), machine.room(threads, gpus))
+    ]
+    return [machine for _, machine in sorted(places, key=lambda place: (place[0], place[1].id))]
+
+
+def said(error: Exception) -> str:
+    """Return what an error of Ray's says, without its ids."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    ids = ("class_name:", "actor_id:", "pid:", "namespace:", "ip:", "The actor died unexpectedly")
+    return " ".join(line for line in lines if line and not line.startswith(ids))[:500]
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether Ray killed a worker because its machine had no memory left."""
+    return "OutOfMemory" in type(error).__name__ or "running low on memory" in str(error)
+
+
 def _silence() -> None:
     """Keep Ray from printing the cluster's news (a machine died) to the standard output, which it
     does whatever `log_to_driver` says: they are logged instead."""
