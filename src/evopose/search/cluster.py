@@ -133,9 +133,9 @@ def _threads(machines: list[Machine], gpus: float) -> int:
 
 
 def _machines_text(machines: list[Machine]) -> str:
-    """Return, say, "Ray cluster of 3 machines (2 of 8 CPUs, 1 of 4 CPUs and 1 GPUs)"."""
+    """Return, say, "Ray cluster of 3 machines (2 with 8 CPUs, 1 with 4 CPUs and 1 GPUs)"."""
     kinds = Counter(
         f"{m.cpus:g} CPUs" + (f" and {m.gpus:g} GPUs" if m.gpus else "") for m in machines
     )
-    listed = ", ".join(f"{number} of {kind}" for kind, number in kinds.items())
+    listed = ", ".join(f"{number} with {kind}" for kind, number in kinds.items())
     return f"Ray on {len(machines)} machine{'s' * (len(machines) != 1)} ({listed})"

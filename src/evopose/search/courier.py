@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from evopose.errors import RunError
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.jobs import Event, Executor, Job, cause_of
 from evopose.evolution.shared_blobs import Blobs
-from evopose.search.places import Places, blobs_at
+from evopose.search.places import Places, blobs_at, clear_blobs
 from evopose.training.checkpoint import write_atomically
 
 
@@ -21,7 +22,7 @@ class Courier:
 
     def __init__(self, executor: Executor, places: Places, kept: BlobStore) -> None:
         """`kept`: the weights in the run's folder."""
-        self._executor, self._kept = executor, kept
+        self._executor, self._kept, self._places = executor, kept, places
         self._blobs: Blobs = blobs_at(places.blobs)
         self._there: set[str] = set()
         """Digests of what lies at the shared place."""
@@ -55,8 +56,8 @@ class Courier:
     def close(self) -> None:
         """End all that runs, and delete the weights at the shared place: the run has its own."""
         self._executor.close()
-        for digest in self._there:
-            self._blobs.delete(digest)
+        with suppress(OSError):  # what stays goes when the search goes on, or by hand
+            clear_blobs(self._places)
 
     def _fetched(self, event: Event) -> Event:
         if event.kind != "done" or "blob" not in event.data:

@@ -134,6 +134,16 @@ def _usable(folder: Path) -> bool:
     return True
 
 
+def clear_blobs(places: Places) -> None:
+    """Delete all weights at the shared place: the run's folder has its own."""
+    assert places.shared
+    fs, root = file_system(places.blobs)
+    if fs.exists(root):
+        fs.rm(root, recursive=True)
+    with suppress(OSError):  # a URL, or not empty: what was interrupted goes on from there
+        Path(places.blobs).parent.rmdir()
+
+
 # What a worker must be able to do
 
 

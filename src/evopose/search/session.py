@@ -31,6 +31,7 @@ from evopose.search.logs import search_log
 from evopose.search.places import (
     Places,
     check_job,
+    clear_blobs,
     crops_place,
     forget_marker,
     places_of,
@@ -219,7 +220,8 @@ def search(
             )
     finally:
         executor.close()
-        forget_marker(places)
+        if not places.shared:
+            forget_marker(places)
         with suppress(OSError):  # not empty: what was interrupted goes on from there
             work.rmdir()
 
@@ -250,6 +252,8 @@ def open_executor(
     folders = {f for hw in config.input_sizes for f in data.crops_at(hw).values()}
     for folder in sorted(folders):
         publish_crops(places, folder)
+    if places.shared:
+        clear_blobs(places)  # what a killed search left
     executor = make_executor(workers, check_job(places, folders, versions()))
     return Courier(executor, places, store.blobs) if places.shared else executor
 
