@@ -9,7 +9,7 @@ NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 @pytest.fixture(scope="session")
-def ray_cluster():
+def ray_cluster(tmp_path_factory):
     """A cluster that tests may take machines from, and add machines to; three at the start."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'evopose[ray]'")
     from evopose.evolution.executors.ray_cluster import require_ray
@@ -20,6 +20,7 @@ def ray_cluster():
     with pytest.MonkeyPatch.context() as patch:
         tests = str(Path(__file__).parents[1])
         patch.setenv("PYTHONPATH", os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")]))
+        patch.setenv("EVOPOSE_HOME", str(tmp_path_factory.mktemp("machines")))
         head = NODE | {"include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:

@@ -5,14 +5,20 @@ import logging
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
 from evolution.conftest import NODE
 from evolution.toys import make_job, search, story
+from evopose.api import evolve
 from evopose.errors import ConfigError
 from evopose.evolution.executors.ray import RayExecutor
 from evopose.evolution.store import Store
+from evopose.search.places import check_job, places_of
+from evopose.search.versions import versions
+from tiny_runs import OPTIONS
+from tiny_runs import story as told
 
 MISBEHAVE = "evolution.toys:misbehave"
 pytestmark = pytest.mark.xdist_group("ray")
@@ -103,6 +109,29 @@ def test_a_search_goes_on_when_machines_go_and_come(ray_cluster, executor, tmp_p
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.usefixtures("quick")
+def test_trainings_on_a_cluster_give_what_they_give_in_one_process(
+    ray_cluster, dots, finished_run, tmp_path
+):
+    """Crops and weights travel by a URL; the machines have caches of their own."""
+    options = {"executor": "ray", "address": ray_cluster.address, "threads": 1}
+    shared = f"file://{tmp_path / 'shared'}"
+    done = evolve(dots, run=tmp_path / "run", **OPTIONS, **options, workers=2, shared=shared)
+    assert done.best is not None
+    assert told(tmp_path / "run") == told(finished_run)
+    assert (tmp_path / "run" / "logs" / "1.transfer.json").is_file()
+    left = {path.name for path in (tmp_path / "shared").rglob("*") if path.is_file()}
+    assert left == {"images.u8", "samples.npz", "meta.json"}
+
+
+def test_a_cluster_that_cannot_see_the_data_is_said(ray_cluster, tmp_path):
+    """Crops whose place is there on no machine."""
+    nowhere = replace(places_of(tmp_path, None), crops=str(tmp_path / "nowhere"))
+    check = check_job(nowhere, {"/crops/abc"}, versions())
+    with pytest.raises(ConfigError, match=r"cannot read the crops at .*nowhere/abc.*give --shared"):
+        RayExecutor(address=ray_cluster.address, slots=1, check=check)
+
+
 def test_a_machine_whose_workers_fail_their_check_is_not_used(ray_cluster, caplog):
     check = {"function": MISBEHAVE, "do": "raise", "error": "ValueError"}
     with (
@@ -128,6 +157,7 @@ def test_a_cluster_that_is_not_there_is_said_at_once(address):
 WITHOUT = """
 import sys
 sys.modules["ray"] = None
+from evopose.api import evolve
 from evopose.errors import ConfigError
 from evopose.evolution.executors import EXECUTORS
 EXECUTORS["inline"](); EXECUTORS["process"]().close()

@@ -115,7 +115,10 @@ def crops_here(place: str) -> Path:
 
     def fetch(folder: Path) -> None:
         for name in CROP_FILES:
-            fs.get_file(f"{root}/{name}", str(folder / name))
+            try:
+                fs.get_file(f"{root}/{name}", str(folder / name))
+            except FileNotFoundError as error:
+                raise DataError(f"there are no crops at {place}: {name} is missing") from error
 
     name = root.rpartition("/")[2]
     return build_once(cache_home() / "crops" / name, fetch, usable=_usable)
