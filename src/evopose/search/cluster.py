@@ -66,6 +66,7 @@ def choose_cluster(
     if gpus is None:
         gpus = 1.0 if wants_gpu and any(machine.gpus for machine in machines) else 0.0
     threads = threads or _threads(machines, gpus)
+    machines = [machine for machine in machines if machine.room(threads, gpus)]
     room = sum(machine.room(threads, gpus) for machine in machines)
     kind = "cuda" if gpus else "cpu"
     if address is None:
@@ -133,9 +134,14 @@ def _threads(machines: list[Machine], gpus: float) -> int:
 
 
 def _machines_text(machines: list[Machine]) -> str:
-    """Return, say, "Ray cluster of 3 machines (2 with 8 CPUs, 1 with 4 CPUs and 1 GPUs)"."""
+    """Return, say, "Ray on 3 machines (2 with 8 CPUs, 1 with 4 CPUs, 1 GPU)"."""
     kinds = Counter(
-        f"{m.cpus:g} CPUs" + (f" and {m.gpus:g} GPUs" if m.gpus else "") for m in machines
+        ", ".join(
+            f"{number:g} {kind}{'s' * (number != 1)}"
+            for number, kind in ((machine.cpus, "CPU"), (machine.gpus, "GPU"))
+            if number
+        )
+        for machine in machines
     )
-    listed = ", ".join(f"{number} with {kind}" for kind, number in kinds.items())
+    listed = ", ".join(f"{count} with {kind}" for kind, count in kinds.items())
     return f"Ray on {len(machines)} machine{'s' * (len(machines) != 1)} ({listed})"
