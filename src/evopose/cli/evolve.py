@@ -93,7 +93,12 @@ def evolve(
     child_timeout: float = option(
         "A training that takes longer has failed.", _MACHINE, metavar="MINUTES"
     ),
-    executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    executor: str = typer.Option(
+        "process", help="process, inline or ray (a cluster).", rich_help_panel=_MACHINE
+    ),
+    address: str = option("ray: of the cluster, HOST:PORT or auto.", _MACHINE),
+    gpus_per_worker: float = option("ray: say 0.5; default 1 where there are GPUs.", _MACHINE),
+    shared: str = option("ray: a folder or URL that all machines see.", _MACHINE),
     tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
@@ -131,6 +136,9 @@ def evolve(
         threads=threads,
         executor=executor,
         deterministic=deterministic,
+        address=address,
+        gpus_per_worker=gpus_per_worker,
+        shared=shared,
         latency_device=latency_device,
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
@@ -183,7 +191,8 @@ def evolve(
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "device": device, "workers": workers, "threads": threads,
-        "executor": executor, "latency-device": latency_device,
+        "executor": executor, "address": address, "gpus-per-worker": gpus_per_worker,
+        "shared": shared, "latency-device": latency_device,
     }  # fmt: skip
     given = plan.splits.words + _given(machine, {"device": "auto", "executor": "process"})
     given += ["--tensorboard"] if tensorboard else []
@@ -204,7 +213,7 @@ def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
 def _plan_json(plan: "Plan") -> dict[str, Any]:
     return {
         "run": str(plan.run),
-        "device": plan.workers.compute.describe(),
+        "device": plan.workers.describe(),
         "workers": plan.workers.count,
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),

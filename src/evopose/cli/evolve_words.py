@@ -25,7 +25,7 @@ def announce(screen: Console, plan: "Plan") -> None:
     assumed = " (OKS sigmas assumed)" if skeleton.sigmas_assumed else ""
     clone = " and a clone" if evolution.clones else ""
     lines = [
-        f"device: {plan.workers.compute.describe()}; {plural(plan.workers.count, 'worker')}",
+        f"device: {plan.workers.describe()}; {plural(plan.workers.count, 'worker')}",
         f"speed: {plan.speed.images_per_second:.0f} images/s a worker in training the ancestor "
         f"({count(size.num_parameters)} parameters, {count(size.num_macs)} multiply-adds)",
         f"data: {plan.splits.source}: {persons['train']:,} persons to train, "

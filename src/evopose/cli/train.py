@@ -128,7 +128,7 @@ def train(
     from evopose.evolution.database import errors_of
     from evopose.search.network import load_or_build
     from evopose.search.overrides import parse_size
-    from evopose.search.session import versions
+    from evopose.search.versions import versions
     from evopose.training.compute import resolve_processes, share_compute
     from evopose.training.event_files import EventFiles, require_tensorboard
     from evopose.training.losses import LOSSES

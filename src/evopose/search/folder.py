@@ -9,7 +9,8 @@ from evopose.errors import ConfigError, RunError
 from evopose.evolution.database import DATABASE
 from evopose.evolution.store import Store
 from evopose.search.config import SearchConfig
-from evopose.search.session import SearchData, Workers, versions
+from evopose.search.session import SearchData, Workers
+from evopose.search.versions import versions
 from evopose.training.checkpoint import write_atomically
 
 
@@ -112,7 +113,7 @@ def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[s
         "seed": config.evolution.seed,
         "persons": {name: len(getattr(data, name)) for name in data.crops},
         "input_hw": list(config.input_hw),
-        "device": workers.compute.describe(),
+        "device": workers.describe(),
         "workers": workers.count,
         "threads": workers.compute.threads,
         "ancestor_threads": workers.threads_alone,
