@@ -24,7 +24,7 @@ def accumulate(matches: Matches, weights: Floats | None = None) -> "Curves":
     by_image = np.ascontiguousarray(weight.T, np.float64)  # (I, B): sums run over whole rows
     persons = matches.persons @ by_image
     each = by_image[matches.image]
-    always = np.cumsum(each * ~matches.excused[:, None], axis=0)  # seen wherever nothing matches
+    alone = np.cumsum(each * ~matches.excused[:, None], axis=0)  # wrong results, if none matched
     precision = np.zeros((len(weight), len(matches.found), len(RECALLS)))
     recall = np.zeros((len(weight), len(matches.found)))
     with np.errstate(divide="ignore", invalid="ignore"):  # no persons: NaN, below
@@ -35,7 +35,7 @@ def accumulate(matches: Matches, weights: Floats | None = None) -> "Curves":
             hits = np.cumsum(each[right], axis=0)
             excused, other = right[matches.excused[right]], found.place[~found.right]
             unseen = other[~matches.excused[other]]
-            seen = always[right] + _before(each, excused, right) - _before(each, unseen, right)
+            seen = alone[right] + _before(each, excused, right) - _before(each, unseen, right)
             envelope = np.maximum.accumulate((hits / (seen + np.spacing(1)))[::-1], axis=0)[::-1]
             reached = np.ascontiguousarray((hits / persons).T)
             recall[:, t] = reached[:, -1]

@@ -205,8 +205,8 @@ class _Judge:
     def oks(self, errors: Sequence[str], keypoint: int | None = None) -> Floats:
         """Return the OKS (P,) of all pairs with some kinds of errors corrected, of one keypoint or
         of all."""
-        wanted = np.array([name in errors for name in (*KINDS, "unlabelled")])
-        mend = wanted[self.kind]
+        mended_kinds = np.array([name in errors for name in KINDS] + [False])  # UNLABELLED: -1
+        mend = mended_kinds[self.kind]
         if keypoint is not None:
             mend &= np.arange(mend.shape[1]) == keypoint
         rows = np.flatnonzero(mend.any(axis=1))
