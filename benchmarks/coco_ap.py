@@ -1,11 +1,12 @@
-"""COCO's ten numbers of a problem of val2017's size: pycocotools, our core, and with our checks.
+"""COCO's ten numbers of a problem of val2017's size: pycocotools, our core, with our checks of the
+files, and with the error analysis and the page too, as `evopose evaluate --results --out` has them.
 
     python benchmarks/coco_ap.py LABELS.npz [--rounds 3] [--keep DIR]
 
 LABELS.npz holds `image_id` (N,), `bbox` (N, 4: left, top, width, height) and `keypoints` (N, 17, 3)
 of COCO's val2017. Areas are 0.53 of boxes; 104,125 detections are made from the labels with noise,
 among 5,000 images. Each measurement is a fresh process that imports first; times are the best of
-the rounds, in which the three take turns; memory is what the peak grows by after the imports
+the rounds, in which they take turns; memory is what the peak grows by after the imports
 (Linux).
 """
 
@@ -23,7 +24,7 @@ from evopose.skeleton import COCO_PERSON
 
 IMAGES, DETECTIONS = 5000, 104_125
 
-PYCOCOTOOLS, CORE, CHECKED = "pycocotools", "core", "with checks"
+PYCOCOTOOLS, CORE, CHECKED, PAGE = "pycocotools", "core", "with checks", "with the page"
 
 MEASURED = {
     PYCOCOTOOLS: """
@@ -54,6 +55,20 @@ from pathlib import Path
 from evopose.evaluation.results import score_results
 def measure(truth, found):
     return list(score_results(Path(found), Path(truth)).ap.values())
+""",
+    PAGE: """
+import hotcoco
+from pathlib import Path
+from evopose.evaluation.results import score_results
+from evopose.report.evaluation_page import evaluation_page
+from evopose.report.evaluation_tables import EvaluationFacts
+from evopose.report.markup import Figures
+Figures().html({"data": [], "layout": {}}, "")  # imports Plotly
+def measure(truth, found):
+    score = score_results(Path(found), Path(truth))
+    facts = EvaluationFacts(model=found, settings={}, evaluation=score, errors=score.errors)
+    assert "AP gained" in evaluation_page(facts)
+    return list(score.ap.values())
 """,
 }
 """What runs in the fresh process, by name: `measure` returns the ten numbers of two files."""
@@ -162,7 +177,7 @@ def report(rounds: list[dict[str, Run]]) -> None:
         )
         seconds = ", ".join(f"{one[name].seconds:.2f}" for one in rounds)
         print(
-            f"{name:12} {seconds} s, {least[PYCOCOTOOLS] / least[name]:.1f} times as fast; CPU "
+            f"{name:13} {seconds} s, {least[PYCOCOTOOLS] / least[name]:.1f} times as fast; CPU "
             f"{cpu[name]:.2f} s, {cpu[PYCOCOTOOLS] / cpu[name]:.1f} times; {grown[name]:.0f} MB, "
             f"{grown[name] / grown[PYCOCOTOOLS]:.2f} of the memory; ten numbers {apart:.1e} apart"
         )

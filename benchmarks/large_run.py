@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from evopose.evolution import rows
+from evopose.evolution import attempts
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.fitness import Fitness, Size
 from evopose.evolution.individual import Individual
@@ -183,7 +183,7 @@ def finish(
         store._db.execute("UPDATE individual SET status = 'running' WHERE id = ?", one.id)
         return
     if rng.random() < 0.01:
-        rows.end_attempt(store._db, one.id, 1, "oom", "out of memory", begun + 9)
+        attempts.end(store._db, one.id, 1, "oom", "out of memory", begun + 9)
         store._db.execute(
             "UPDATE individual SET status = 'failed', fail_reason = 'out of memory', "
             "finished_at = ? WHERE id = ?",
@@ -194,7 +194,7 @@ def finish(
     result = result_of(loss, epochs, rng)
     store._db.execute("INSERT INTO blob VALUES (?, ?, 'kept')", result["blob"], 10_000_000)
     fitness = Fitness().score(loss, one.size)
-    rows.accept(
+    attempts.accept(
         store._db, one.id, 1, begun + SECONDS, loss=loss, error=loss, fitness=fitness, result=result
     )
 

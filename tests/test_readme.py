@@ -12,7 +12,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 VERBS = (
     "evolve", "train", "evaluate", "predict", "import", "status", "watch", "report", "compare",
-    "space", "models", "export", "data check", "data import", "data split", "data synthetic",
+    "space", "models", "export", "bench", "data check", "data import", "data split",
+    "data synthetic",
 )  # fmt: skip
 
 

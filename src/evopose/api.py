@@ -24,6 +24,7 @@ from evopose.models.card import read_card
 from evopose.models.evopose2d_plan import blind_genes
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_all
+from evopose.search.cluster import choose_cluster
 from evopose.search.config import SearchConfig
 from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
 from evopose.search.folder import (
@@ -32,6 +33,7 @@ from evopose.search.folder import (
     read_config,
     require_no_run,
     require_same_data,
+    threads_before,
 )
 from evopose.search.logs import search_board
 from evopose.search.overrides import override
@@ -42,6 +44,7 @@ from evopose.search.session import (
     make_measure,
     parts_of,
     prepare_data,
+    repeatable,
     search,
     stopwatch_of,
 )
@@ -121,6 +124,10 @@ def plan_search(
     workers: int | None = None,
     threads: int | None = None,
     executor: str = "process",
+    deterministic: bool = False,
+    address: str | None = None,
+    gpus_per_worker: float | None = None,
+    shared: str | Path | None = None,
     latency_device: str | None = None,
     on_data: Progress | None = None,
     **options: Any,
@@ -134,7 +141,10 @@ def plan_search(
     if resume and run is None:
         raise ConfigError("which run is to go on? name its folder with --run")
     folder = Path(run) if run else default_run(data)
-    config = _resumed(folder, options) if resume else make_config(recipe, **options)
+    if resume:
+        config = _resumed(folder, options | {"deterministic": deterministic or None})
+    else:
+        config = make_config(recipe, **options)
     if config.ancestor_weights == "imagenet":
         raise ConfigError(
             f"recipe {config.recipe!r} starts from ImageNet weights of EfficientNet-B0: give "
@@ -142,8 +152,23 @@ def plan_search(
             "start from random ones"
         )
     precision = config.child_training.precision
-    compute = resolve_compute(device, precision=precision)
-    chosen = choose_workers(compute, workers, threads, executor)
+    alone = None
+    if resume:
+        threads, alone = threads_before(folder, config, threads)
+    if executor == "ray":
+        compute, count, cluster = choose_cluster(
+            device, precision=precision, count=workers, threads=threads, address=address,
+            gpus=gpus_per_worker, shared=str(shared) if shared else None,
+        )  # fmt: skip
+        chosen = Workers(compute=compute, count=count, executor=executor, cluster=cluster)
+    elif address or gpus_per_worker is not None or shared:
+        raise ConfigError("--address, --gpus-per-worker and --shared go with --executor ray")
+    else:
+        compute = resolve_compute(device, precision=precision)
+        chosen = choose_workers(compute, workers, threads, executor)
+    chosen = replace(chosen, ancestor_threads=alone)
+    if deterministic:
+        config = repeatable(config, chosen)
     if latency_device is not None:
         chosen = replace(chosen, latency=resolve_compute(latency_device, precision=precision))
     if not resume:
@@ -169,7 +194,13 @@ def plan_search(
         persons=persons,
         workers=chosen,
         speed=speed,
-        cost=estimate(config, speed, persons=persons, workers=chosen.count),
+        cost=estimate(
+            config,
+            speed,
+            persons=persons,
+            workers=chosen.count,
+            alone=chosen.threads_alone // chosen.compute.threads,
+        ),
         resume=resume,
         latency=f"{size.latency_ms:.2f} ms on {stopwatch.device}" if stopwatch else None,
         blind=blind_genes(
@@ -227,7 +258,8 @@ def evolve(
     `data`: a folder or file of COCO keypoints, or `synthetic[:N]`. `recipe`: a name in
     `SEARCH_RECIPES` or a configuration. Further options: `resume`, `annotations`, `also`, `rename`
     (see `open_dataset`), `device`,
-    `workers`, `threads`, `executor`, `latency_device`, and those of
+    `workers`, `threads`, `executor`, `latency_device`, with executor "ray" `address`,
+    `gpus_per_worker`, `shared` (see docs/cluster.md), and those of
     `evopose.search.overrides.override`.
     `on_data` is told of people drawn and crops cut, `on_event` of all that happens in the search
     (see `run_search`); when `should_stop` says so, the search ends and can be resumed.

@@ -40,6 +40,12 @@ class RunFailed(RunError):
     exit_code = 1
 
 
+class MeasurementFailed(EvoposeError):
+    """A benchmark that could not go on: one of its processes died."""
+
+    exit_code = 1
+
+
 class TrainingDiverged(EvoposeError):
     """A loss or gradient that is not finite; the message names step, images and checkpoint."""
 

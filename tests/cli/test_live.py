@@ -8,6 +8,7 @@ from rich.console import Console
 from evopose.cli import live
 from evopose.cli.live import DataDisplay, search_display
 from evopose.cli.options import say, table
+from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.individual import Individual
 from evopose.genotype import SPACES
 
@@ -48,8 +49,9 @@ def closed(generation, best, fitness, clone=None, failed=0):
     }  # fmt: skip
 
 
-def play(console, *events, generations=3, before=()):
-    with search_display(console, generations) as show:
+def play(console, *events, generations=3, mode="generations", before=()):
+    evolution = EvolutionConfig(generations=generations, mode=mode)
+    with search_display(console, evolution) as show:
         show.recall(before)
         for event in events:
             show(event)
@@ -110,7 +112,7 @@ def test_elsewhere_a_long_silence_is_broken(monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(live.time, "monotonic", lambda: now[0])
     console = screen()
-    with search_display(console, 3) as show:
+    with search_display(console, EvolutionConfig(generations=3)) as show:
         show(proposed("0", 0))
         show(started("0", 0))
         for step in range(1, 11):
@@ -122,7 +124,7 @@ def test_elsewhere_a_long_silence_is_broken(monkeypatch):
 
 def test_on_a_terminal_there_are_bars():
     console = screen(terminal=True)
-    with search_display(console, None) as show:
+    with search_display(console, EvolutionConfig()) as show:
         for event in (proposed("0", 0), started("0", 0), stepped("0", 5)):
             show(event)
         show.bars.refresh()
@@ -170,3 +172,21 @@ def test_numbers_in_tables_are_not_broken_and_texts_are_no_markup():
     assert "0.987654321" in text
     change = " ".join(line[26:].strip() for line in text.splitlines()[1:])
     assert change == "stage 3 [/kernel] 3 to 5"
+
+
+def test_without_barriers_the_bar_counts_all_that_are_born():
+    console = screen()
+    events = (
+        proposed("0", 0), started("0", 0), done("0", 0, 0.5), proposed("1", 1), started("1", 0),
+        proposed("2", 2), started("2", 1), done("1", 1, 0.4),
+    )  # fmt: skip
+    bar = play(console, *events, mode="async")
+    assert (bar.description, bar.completed, bar.total) == ("generation 2 of 3", 2, 3)
+
+
+def test_workers_that_come_and_go_are_counted():
+    console = screen()
+    play(console, {"kind": "slots", "count": 3}, {"kind": "slots", "count": 0})
+    assert shown(console).splitlines() == [
+        "  3 workers now", "  0 workers now; the search waits for one",
+    ]  # fmt: skip

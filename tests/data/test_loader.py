@@ -158,6 +158,23 @@ def test_a_sample_is_the_same_in_any_batch(dotted):
     assert order == [[40, 3, 3, 17]]
 
 
+@pytest.mark.parametrize("processes", [2, 5])
+def test_shares_of_a_batch_make_up_the_batch(dotted, processes):
+    options = {"shuffle": True, "seed": 5, "epoch": 2, "batch_size": 7, "start": 4}
+    truth = one_epoch(dotted, FULL, indices=np.arange(38), **options)
+    shares = [
+        one_epoch(dotted, FULL, indices=np.arange(38), **options, share=slice(i, None, processes))
+        for i in range(processes)
+    ]
+    assert [len(batch) for batch in truth] == [7, 3]
+    assert any(len(share[-1]) == 0 for share in shares) == (processes > 3)
+    for number, batch in enumerate(truth):
+        for i, share in enumerate(shares):
+            for field in ("images", "keypoints", "visible", "index", "affines", "flip"):
+                whole, part = getattr(batch, field), getattr(share[number], field)
+                np.testing.assert_array_equal(part, whole[i::processes])
+
+
 def test_seed_and_epoch_change_order_and_augmentation(dotted):
     epochs = [
         one_epoch(dotted, FULL, shuffle=True, seed=seed, epoch=epoch)

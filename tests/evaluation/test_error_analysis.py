@@ -13,7 +13,7 @@ import pytest
 
 from evopose.evaluation.error_analysis import ERRORS, LOSSES, analyse_errors
 from evopose.evaluation.error_kinds import FITS, KINDS, NEAR, RIGHT, kinds_of
-from evopose.evaluation.problem import make_problem, similarities
+from evopose.evaluation.problem import make_problem
 from evopose.metrics.coco_ap import coco_ap
 from evopose.skeleton import COCO_PERSON, Skeleton
 from evopose.structures import Instance
@@ -288,7 +288,7 @@ def test_a_result_may_be_taken_for_several_persons(people):
     inject(people, poses, np.random.default_rng(1))
     problem = make_problem(people, results_of(rows, poses), SIGMAS)
     result, person = np.array([0, 0, 1, 5]), np.array([0, 1, 1, 4])
-    kind, _ = kinds_of(problem, similarities(problem), COCO_PERSON, result, person)
+    kind, _ = kinds_of(problem, COCO_PERSON, result, person)
     looped = [
         loop_kinds(people, results_of(rows, poses)[r], p)
         for r, p in zip(result, person, strict=True)

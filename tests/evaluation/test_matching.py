@@ -1,4 +1,4 @@
-"""Matching and accumulation on arrays equal `coco_ap`, which pycocotools judges."""
+"""OKS, matching and accumulation on arrays equal `oks` and `coco_ap`, which pycocotools judges."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from evopose.evaluation.comparison import ten_numbers
-from evopose.evaluation.problem import make_problem
+from evopose.evaluation.matching import Matches, contenders, match
+from evopose.evaluation.problem import best_oks, make_problem
+from evopose.metrics import oks
 from evopose.metrics.coco_ap import AP_NAMES, coco_ap
 from evopose.skeleton import COCO_PERSON
 from evopose.structures import Instance
@@ -62,6 +64,77 @@ def test_all_ten_numbers_equal_coco_ap(seed):
     judged = coco_ap(people, results, SIGMAS)
     assert judged["AP"] > 0.05
     close(ten_numbers(make_problem(people, results, SIGMAS)), judged)
+
+
+def whom(matches: Matches) -> list[dict[int, tuple[int, bool]]]:
+    """Return by threshold whom each result matches, and whether rightly."""
+    return [
+        dict(zip(matches.result[one.place].tolist(),
+                 zip(one.person.tolist(), one.right.tolist(), strict=True), strict=True))
+        for one in matches.found
+    ]  # fmt: skip
+
+
+def test_contenders_are_all_that_can_match_while_some_results_change():
+    left_out = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        people = random_people(rng)
+        results = random_results(rng, people, most=11)
+        problem = make_problem(people, results, SIGMAS)
+        results_that_change = rng.random(len(results)) < 0.2
+        changing = np.flatnonzero(results_that_change[problem.pair_result])
+        enough = contenders(problem, changing)
+        left_out += int((problem.oks >= 0.5).sum() - (problem.oks[enough] >= 0.5).sum())
+        for _ in range(4):
+            changed = problem.oks.copy()
+            changed[changing] = rng.random(len(changing)).round(1)  # with ties
+            every = whom(match(problem, changed))
+            assert whom(match(problem, changed, pairs=enough)) == every
+            assert sum(map(len, every)) > 50
+    assert left_out > 200
+
+
+def test_oks_near_and_far():
+    """Keypoints so far away that the similarity is tiny, subnormal, or 0."""
+    rng = np.random.default_rng(0)
+    people = random_people(rng)
+    results = random_results(rng, people)
+    for one in results:
+        one["keypoints"] = (np.array(one["keypoints"]) * 10 ** rng.uniform(-1, 3)).tolist()
+    problem = make_problem(people, results, SIGMAS)
+    known = problem.labels[problem.pair_person] > 0
+    result, person = problem.pair_result[known], problem.pair_person[known]
+    second = oks(
+        problem.keypoints[result], problem.truth[person], problem.area[person], np.array(SIGMAS)
+    )
+    assert ((second > 0) & (second < 1e-300)).any()
+    assert (second == 0).any()
+    np.testing.assert_array_equal(problem.oks[known], second)
+
+
+def test_the_best_result_of_each_person():
+    rng = np.random.default_rng(0)
+    people = random_people(rng)
+    results = random_results(rng, people, most=11)
+    results = [one for one in results if one["image_id"] != 3]
+    problem = make_problem(people, results, SIGMAS)
+    persons, best, nearest = best_oks(problem)
+    wanted = [i for i, one in enumerate(people) if not one.is_crowd and one.keypoints[:, 2].any()]
+    assert persons.tolist() == wanted
+    for place, value, result in zip(persons, best, nearest, strict=True):
+        mine = [i for i, one in enumerate(results) if one["image_id"] == people[place].image_id]
+        mine = sorted(mine, key=lambda i: -results[i]["score"])[:20]  # ties: the first stay
+        values = {}
+        for i in sorted(mine):
+            pose = np.array(results[i]["keypoints"]).reshape(1, -1, 3)
+            one = people[place]
+            values[i] = float(oks(pose[..., :2], one.keypoints[None], np.array([one.area]),
+                                  np.array(SIGMAS))[0])  # fmt: skip
+        assert value == pytest.approx(max(values.values(), default=0), abs=1e-12)
+        assert result == (max(values, key=values.get) if values else -1)
+    assert (nearest < 0).any()
+    assert np.bincount([one["image_id"] for one in results]).max() > 20
 
 
 def test_nobody_and_nothing():

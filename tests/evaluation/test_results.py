@@ -152,8 +152,9 @@ def test_errors_and_distances_equal_those_of_values(scored):
         assert found.errors.to_json() == analyse_errors(people, results, found.skeleton).to_json()
         posed = found.nearest >= 0
         for place, result in zip(found.whom[posed], found.nearest[posed], strict=True):
-            assert found.truth.image_ids[place] == results[result]["image_id"]
-        labelled = found.truth.keypoints[found.whom[posed]][..., 2] > 0
+            image = found.problem.images[found.problem.person_image[place]]
+            assert image == results[result]["image_id"]
+        labelled = found.problem.labelled[found.whom[posed]]
         assert found.keypoints.labelled.tolist() == labelled.sum(axis=0).tolist()
         scored_oks = found.keypoints.values["oks"]
         assert np.isnan(scored_oks.all) or 0 <= scored_oks.all <= 1

@@ -325,6 +325,18 @@ def test_a_hung_child_is_killed_and_the_search_goes_on(store):
     assert store.counts()["done"] == 8
 
 
+def test_a_child_that_takes_too_long_has_failed_though_it_gives_signs_of_life(store):
+    executor = ProcessExecutor(slots=2)
+    config = replace(CONFIG, generations=1, timeout_seconds=2.0)
+    search(store, config, executor=executor, make_job=jobs(_3={"do": "wait"}))
+    executor.close()
+    (attempt,) = store.attempts("3")
+    assert attempt.outcome == "timeout"
+    assert 2.0 < attempt.ended_at - attempt.started_at < 15
+    assert store.individual("3").fail_reason == "it took more than 2 s and was killed"
+    assert store.counts()["done"] == 8
+
+
 def test_signs_of_life_keep_a_slow_child_alive(store):
     class Slow(InlineExecutor):
         """Beats every tenth of a second, as far as the clock of the leases is concerned."""

@@ -1,6 +1,7 @@
 """A toy search: fitness is a function of the genotype, known in microseconds.
 
-Run as a program, `python toys.py FOLDER GENERATIONS SECONDS`, it is a coordinator to be killed.
+Run as a program, `python toys.py FOLDER GENERATIONS SECONDS COURSE EXECUTOR [ADDRESS]`, it is a
+coordinator to be killed.
 """
 
 import os
@@ -17,7 +18,7 @@ from evopose.evolution.blobs import BlobStore
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.ending import Ending
 from evopose.evolution.engine import run_search
-from evopose.evolution.executors import InlineExecutor, ProcessExecutor
+from evopose.evolution.executors import EXECUTORS, InlineExecutor
 from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor, Heartbeat, Job
@@ -171,15 +172,26 @@ def story(store: Store) -> list[tuple[Any, ...]]:
     ]
 
 
+COURSES: dict[str, dict[str, Any]] = {
+    "generations": {"mode": "generations"},
+    "async": {"mode": "async", "window": 6},
+}
+"""Courses of the toy search that repeat themselves."""
+
+
 def main() -> None:
-    """Be a coordinator with two workers."""
+    """Be a coordinator; of two workers, where the executor has workers."""
     folder, generations, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    config = replace(CONFIG, generations=generations)
+    course, name, *address = sys.argv[4:]
+    config = replace(CONFIG, generations=generations, **COURSES[course])
     try:
         store = Store.create(folder, {"toy": True})
     except RunError:
         store = Store.open(folder)
-    executor = ProcessExecutor(slots=2)
+    options = {"inline": {}, "process": {"slots": 2}, "ray": {"slots": 2}}[name]
+    if address:
+        options["address"] = address[0]
+    executor = EXECUTORS[name](**options)
     search(store, config, executor=executor, make_job=make_job(seconds))
     executor.close()
     store.close()

@@ -12,7 +12,7 @@ from evopose.genotype import GENOTYPES, Genotype
 from evopose.models.complexity import complexity
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.evopose2d_plan import EvoPose2DConfig, heatmap_hw, plan_complexity
-from evopose.models.layers import DepthwiseConv2d, StochasticDepth, use_generator
+from evopose.models.layers import DepthwiseConv2d, SharedRows, StochasticDepth, use_generator
 from models.reference_networks import reference_networks
 from models.same_padding import same_heatmaps
 from random_networks import difference, random_images, random_network
@@ -187,6 +187,20 @@ def test_stochastic_depth_drops_whole_samples_and_keeps_the_expectation() -> Non
     use_generator(drop, torch.Generator().manual_seed(1))
     assert torch.equal(drop(x), y)
     assert torch.equal(drop.eval()(x), x)
+
+
+def test_a_sample_is_dropped_wherever_it_is() -> None:
+    drop = StochasticDepth(0.5).train()
+    x = torch.ones(11, 1, 1, 1)
+    use_generator(drop, torch.Generator().manual_seed(1))
+    whole = drop(x)
+    assert 0 < whole.count_nonzero() < 11
+    for processes in (2, 3, 12):
+        for rank in range(processes):
+            here = slice(rank, None, processes)
+            rows = SharedRows(count=11, here=here)
+            use_generator(drop, torch.Generator().manual_seed(1), rows)
+            assert torch.equal(drop(x[here]), whole[here])
 
 
 @torch.no_grad()

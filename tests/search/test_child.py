@@ -161,9 +161,8 @@ def test_before_its_first_step_a_grown_child_is_its_parent(jobs, parent, monkeyp
 
 def test_the_official_rule_is_followed_where_the_search_says_so(jobs, parent):
     config = replace(jobs.config, transfer="official")
-    (jobs.store.folder / "config.json").write_text(config.to_json())
     child = jobs.config.ancestor.with_gene(0, "kernel", 5)
-    result = train_individual(jobs(child, parent), silent)
+    result = train_individual(jobs(child, parent, config=config.to_json()), silent)
     assert result["transfer"]["rule"] == "official"
 
 

@@ -1,8 +1,11 @@
 """The learning rate, against its formula in NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from evopose.recipes.train import paper
 from evopose.training.config import TrainConfig, scaled_learning_rate
 from evopose.training.schedule import learning_rate
 
@@ -44,6 +47,28 @@ def test_the_papers_rate_grows_with_the_batch() -> None:
     """0.00025 * 512 / 32, as `E3.yaml` and `train.py` of the official code have it."""
     assert scaled_learning_rate(512) == pytest.approx(0.004)
     assert scaled_learning_rate(32) == 2.5e-4
+
+
+def test_a_rate_scaled_to_a_larger_batch_is_the_papers_large_batch_recipe() -> None:
+    """The authors' own step from batches of 32 to 512: the rate in proportion, warmed up over five
+    epochs from the small batch's."""
+    small = replace(paper(), batch_size=32, learning_rate=2.5e-4, warmup_epochs=0, warmup_from=0)
+    assert small.scaled_to(512) == paper()
+
+
+def test_a_rate_is_scaled_both_ways() -> None:
+    config = TrainConfig(
+        epochs=20, batch_size=32, learning_rate=1e-3, warmup_epochs=4, warmup_from=2e-4
+    )
+    assert config.scaled_to(32) == config
+    larger = config.scaled_to(64)
+    assert (larger.learning_rate, larger.warmup_epochs, larger.warmup_from) == (2e-3, 4, 2e-4)
+    smaller = config.scaled_to(4)
+    assert (smaller.learning_rate, smaller.warmup_epochs, smaller.warmup_from) == (
+        1.25e-4, 4, 1.25e-4,
+    )  # fmt: skip
+    short = TrainConfig(epochs=10, batch_size=8, learning_rate=1e-3).scaled_to(16)
+    assert (short.warmup_epochs, short.warmup_from) == (1.0, 1e-3), "a tenth of the training"
 
 
 def test_a_line_to_zero() -> None:

@@ -1,13 +1,17 @@
 """The command line. This module loads nothing heavy: `evopose --help` must be quick."""
 
 import logging
+import os
 import sys
+import time
 
 import typer
 
 from evopose.errors import EvoposeError
 
 __all__ = ["app", "main"]
+
+_FIRST_SECONDS = 5.0
 
 app = typer.Typer(
     name="evopose",
@@ -45,6 +49,7 @@ def main() -> None:
     """Run the command line: exits 0; 2 on a user's mistake and 1 on a failure, told in one message;
     130 on Ctrl-C."""
     from evopose.cli import (  # noqa: F401  each adds its verbs
+        bench,
         compare,
         data,
         data_import,
@@ -66,5 +71,13 @@ def main() -> None:
     try:
         app(prog_name="evopose")
     except EvoposeError as error:
+        _let_the_first_tell()
         print(f"evopose: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+
+
+def _let_the_first_tell() -> None:
+    """Of the processes that torchrun has started on a machine, let the first tell what all have to
+    tell: the launcher then ends those that wait here."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("LOCAL_RANK") != "0":
+        time.sleep(_FIRST_SECONDS)

@@ -45,6 +45,14 @@ def evolve(
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
     objective: str = option("What is best: loss (paper), oks or pareto.", _SEARCH),
+    mode: str = option("generations (paper), or async: no worker waits for others.", _SEARCH),
+    deterministic: bool = typer.Option(
+        False,
+        "--deterministic",
+        help="Let async repeat itself, whatever takes how long.",
+        rich_help_panel=_SEARCH,
+    ),
+    window: int = option("With it: a child sees those so many births before it.", _SEARCH),
     children: int = option("Mutants a generation (lambda).", _SEARCH),
     parents: int = option("Individuals that may have children (mu).", _SEARCH),
     parents_by: str = option("Who they are: best, pareto or random (a control).", _SEARCH),
@@ -82,7 +90,15 @@ def evolve(
     precision: str = option("auto, fp32 or bf16.", _MACHINE),
     workers: int = option("Individuals trained at once; default one a CPU, or GPU.", _MACHINE),
     threads: int = option("CPU threads of each worker.", _MACHINE),
-    executor: str = typer.Option("process", help="process or inline.", rich_help_panel=_MACHINE),
+    child_timeout: float = option(
+        "A training that takes longer has failed.", _MACHINE, metavar="MINUTES"
+    ),
+    executor: str = typer.Option(
+        "process", help="process, inline or ray (a cluster).", rich_help_panel=_MACHINE
+    ),
+    address: str = option("ray: of the cluster, HOST:PORT or auto.", _MACHINE),
+    gpus_per_worker: float = option("ray: say 0.5; default 1 where there are GPUs.", _MACHINE),
+    shared: str = option("ray: a folder or URL that all machines see.", _MACHINE),
     tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Evolve the pose network that fits DATA.
@@ -90,7 +106,8 @@ def evolve(
     Trains an ancestor, then generation after generation of mutants that start from their parents'
     weights, and keeps those with the best J = error * (T / parameters) ** Gamma, the error being
     the loss, or 1 - mean OKS (--objective oks); --objective pareto keeps the front of error, size
-    and cost instead. It can be stopped with Ctrl-C at any time and goes on with --resume.
+    and cost instead. It can be stopped with Ctrl-C at any time and goes on with --resume. With
+    many workers --mode async keeps all of them busy.
 
     Example: evopose evolve people/ --recipe small --budget-hours 8
     """
@@ -118,9 +135,16 @@ def evolve(
         workers=workers,
         threads=threads,
         executor=executor,
+        deterministic=deterministic,
+        address=address,
+        gpus_per_worker=gpus_per_worker,
+        shared=shared,
         latency_device=latency_device,
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
+        mode=mode,
+        window=window,
+        timeout_seconds=None if child_timeout is None else 60 * child_timeout,
         children=children,
         parents=parents,
         parents_by=parents_by,
@@ -159,7 +183,7 @@ def evolve(
     prepared = prepare_data(plan.splits, plan.config, on_progress=on_data)
     with (
         stop_on_ctrl_c() as stop,
-        search_display(screen, plan.config.evolution.generations) as show,
+        search_display(screen, plan.config.evolution) as show,
     ):
         if resume:
             with Store.read(plan.run) as store:
@@ -167,7 +191,8 @@ def evolve(
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "device": device, "workers": workers, "threads": threads,
-        "executor": executor, "latency-device": latency_device,
+        "executor": executor, "address": address, "gpus-per-worker": gpus_per_worker,
+        "shared": shared, "latency-device": latency_device,
     }  # fmt: skip
     given = plan.splits.words + _given(machine, {"device": "auto", "executor": "process"})
     given += ["--tensorboard"] if tensorboard else []
@@ -188,7 +213,7 @@ def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
 def _plan_json(plan: "Plan") -> dict[str, Any]:
     return {
         "run": str(plan.run),
-        "device": plan.workers.compute.describe(),
+        "device": plan.workers.describe(),
         "workers": plan.workers.count,
         "images_per_second": plan.speed.images_per_second,
         "cost": asdict(plan.cost),

@@ -25,7 +25,7 @@ def announce(screen: Console, plan: "Plan") -> None:
     assumed = " (OKS sigmas assumed)" if skeleton.sigmas_assumed else ""
     clone = " and a clone" if evolution.clones else ""
     lines = [
-        f"device: {plan.workers.compute.describe()}; {plural(plan.workers.count, 'worker')}",
+        f"device: {plan.workers.describe()}; {plural(plan.workers.count, 'worker')}",
         f"speed: {plan.speed.images_per_second:.0f} images/s a worker in training the ancestor "
         f"({count(size.num_parameters)} parameters, {count(size.num_macs)} multiply-adds)",
         f"data: {plan.splits.source}: {persons['train']:,} persons to train, "
@@ -36,6 +36,7 @@ def announce(screen: Console, plan: "Plan") -> None:
         f"{evolution.children} children of {plural(evolution.parents, 'parent')} a generation"
         f"{clone}, {config.ancestor_training.epochs} + {config.child_training.epochs} epochs, "
         f"{config.transfer} transfer",
+        *_mode_text(plan),
         _objective_text(plan),
         _cost_text(plan),
         *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
@@ -44,6 +45,16 @@ def announce(screen: Console, plan: "Plan") -> None:
     for line in lines:
         say(screen, line)
     say(screen, f"run: {plan.run}", exact=True)
+
+
+def _mode_text(plan: "Plan") -> list[str]:
+    evolution = plan.config.evolution
+    if evolution.mode != "async":
+        return []
+    seen = "from what has ended by then"
+    if evolution.window is not None:
+        seen = f"from all births but the last {evolution.window}, so that the search repeats itself"
+    return [f"mode: async; a child is proposed whenever a worker is free, {seen}"]
 
 
 def _objective_text(plan: "Plan") -> str:

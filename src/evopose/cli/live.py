@@ -10,7 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from evopose.cli.options import QUIET_SECONDS, say
+from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.individual import Individual
+from evopose.report.text import plural
 
 Event = dict[str, Any]
 
@@ -21,9 +23,10 @@ AGAIN = "other seeds"
 class SearchDisplay:
     """Turns a search's events into lines and bars; one method a kind of event."""
 
-    def __init__(self, screen: Console, bars: Progress, generations: int | None) -> None:
+    def __init__(self, screen: Console, bars: Progress, evolution: EvolutionConfig) -> None:
         self.screen, self.bars = screen, bars
-        self.of = f" of {generations}" if generations else ""
+        self.of = f" of {evolution.generations}" if evolution.generations else ""
+        self.steady = evolution.mode == "async"
         self.generation = -1
         self.bar = bars.add_task("", total=0, note="")
         self.slots: dict[int, Any] = {}
@@ -57,7 +60,9 @@ class SearchDisplay:
         elif event["generation"] > self.generation:
             self.generation = event["generation"]
             named = f"generation {self.generation}{self.of}"
-            self.bars.reset(self.bar, total=0, description=named)
+            if not self.steady:  # there generations overlap, and the bar counts all that are born
+                self.bars.reset(self.bar, total=0)
+            self.bars.update(self.bar, description=named)
         self.parents[event["id"]] = event["parent_id"] or ""
         self.bars.update(self.bar, total=(self.bars.tasks[self.bar].total or 0) + 1)
 
@@ -107,6 +112,11 @@ class SearchDisplay:
     def _lost(self, event: Event) -> None:
         again = f", tried again: {event['reason']}"
         self._say(f"  {event['id']:>4} ", (event["outcome"], "yellow"), again)
+        self.bars.update(self.slots[self.slot_of[event["id"]]], visible=False)
+
+    def _slots(self, event: Event) -> None:
+        waits = "" if event["count"] else "; the search waits for one"
+        self._say(f"  {plural(event['count'], 'worker')} now{waits}")
 
     def _ended(self, event: Event) -> None:
         self.bars.advance(self.bar)
@@ -128,7 +138,7 @@ def _control(id: str) -> str:
 
 
 @contextmanager
-def search_display(screen: Console, generations: int | None) -> Iterator[SearchDisplay]:
+def search_display(screen: Console, evolution: EvolutionConfig) -> Iterator[SearchDisplay]:
     """Show a search's progress on the screen while it runs."""
     with Progress(
         TextColumn("{task.description}", markup=False),
@@ -140,7 +150,7 @@ def search_display(screen: Console, generations: int | None) -> Iterator[SearchD
         transient=True,
         disable=not screen.is_terminal,
     ) as bars:
-        yield SearchDisplay(screen, bars, generations)
+        yield SearchDisplay(screen, bars, evolution)
 
 
 class DataDisplay:

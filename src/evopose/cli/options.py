@@ -179,15 +179,18 @@ class StopRequest:
 
 
 @contextmanager
-def stop_on_ctrl_c() -> Iterator[StopRequest]:
-    """Let the first Ctrl-C (or SIGTERM) ask to stop, the second interrupt."""
+def stop_on_ctrl_c(*, quiet: bool = False) -> Iterator[StopRequest]:
+    """Let the first Ctrl-C (or SIGTERM) ask to stop, and say so unless `quiet`; the second
+    interrupt."""
     request = StopRequest()
 
     def handle(number: int, frame: Any) -> None:
         if request.asked:
             raise KeyboardInterrupt
         request.asked = True
-        print("\nstopping; what is done is kept (Ctrl-C again stops at once)", file=sys.stderr)
+        if not quiet:
+            told = "stopping; what is done is kept (Ctrl-C again stops at once)"
+            print(f"\n{told}", file=sys.stderr)
 
     before = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from evopose.cli import app
 from evopose.cli.options import (
     DATA,
     JSON,
-    QUIET_SECONDS,
     VERBOSE,
     also_option,
     annotations_option,
@@ -76,8 +74,14 @@ def train(
         metavar="MODEL",
     ),
     epochs: int = option("Epochs; warm-up and steps of the rate in proportion.", _TRAINING),
-    batch_size: int = option("Persons a step.", _TRAINING),
+    batch_size: int = option("Persons a step, on all devices together.", _TRAINING),
     learning_rate: float = option("Peak learning rate.", _TRAINING),
+    scale_learning_rate: bool = typer.Option(
+        False,
+        "--scale-learning-rate",
+        help="Change the rate in proportion to --batch-size, with a warm-up where it rises.",
+        rich_help_panel=_TRAINING,
+    ),
     loss: str = option("mse, softmax, or that of a network.", _TRAINING),
     codec: str = option(
         "How keypoints become heatmaps and back: gaussian, dark, udp, megvii (mse only) or "
@@ -102,6 +106,11 @@ def train(
     device: str = device_option(_MACHINE),
     precision: str = typer.Option("auto", help="auto, fp32 or bf16.", rich_help_panel=_MACHINE),
     threads: int = option("CPU threads; default all.", _MACHINE),
+    devices: str = option(
+        "Train on so many GPUs at once, or all; on a CPU in so many processes.",
+        _MACHINE,
+        metavar="N",
+    ),
     tensorboard: bool = tensorboard_option(_MACHINE),
 ) -> None:
     """Train MODEL fully on DATA; the model file it writes explains itself.
@@ -111,26 +120,32 @@ def train(
 
     Example: evopose train runs/people-20260101-120000 people/ --epochs 60
     """
+    from evopose.cli.launching import end_with_others, launch, stop_with_launcher
     from evopose.cli.live import DataDisplay
+    from evopose.cli.train_live import TrainDisplay
     from evopose.data.layouts import open_dataset
     from evopose.data.naming import parse_renames
     from evopose.evolution.database import errors_of
     from evopose.search.network import load_or_build
     from evopose.search.overrides import parse_size
-    from evopose.search.session import versions
-    from evopose.training.compute import resolve_compute
+    from evopose.search.versions import versions
+    from evopose.training.compute import resolve_processes, share_compute
     from evopose.training.event_files import EventFiles, require_tensorboard
     from evopose.training.losses import LOSSES
+    from evopose.training.processes import this_place
     from evopose.training.session import train_network
 
     if tensorboard:
         require_tensorboard()
-    screen = console(as_json)
+    place = this_place()
+    first = place.rank == 0
+    screen = console(as_json) if first else Console(quiet=True)
     on_data = DataDisplay(screen)
     recipe = _recipe(model, recipe)
     config = _config(
         recipe,
         epochs=epochs,
+        scale=scale_learning_rate,
         batch_size=batch_size,
         learning_rate=learning_rate,
         loss=loss,
@@ -143,7 +158,15 @@ def train(
     if resume and out is None:
         raise ConfigError("which training is to go on? name its folder with --out")
     folder = out or Path("runs") / f"train-{time.strftime('%Y%m%d-%H%M%S')}"
-    compute = resolve_compute(device, threads=threads, precision=precision)
+    count = resolve_processes(devices, device, place)
+    if config.batch_size < (processes := max(count, place.processes)):
+        raise ConfigError(
+            f"batches of {config.batch_size} leave some of {processes} processes without any "
+            "person: give a larger --batch-size"
+        )
+    if count > place.local_processes:
+        raise typer.Exit(launch(count))
+    compute = share_compute(place, device, threads=threads, precision=precision)
     splits = open_dataset(
         data, annotations=annotations, also=also or (), rename=parse_renames(rename or ()),
         only=("train", "val"),
@@ -163,6 +186,8 @@ def train(
         config = replace(config if config.codec else _with_codec_of(card, config), input=card.input)
     say(screen, f"device: {compute.describe()}")
     say(screen, f"recipe: {recipe}, {config.epochs} epochs of batches of {config.batch_size}")
+    if scale_learning_rate:
+        say(screen, _scaled(config, recipe))
     say(screen, f"network: {origin}, {net.config.input_hw[0]}x{net.config.input_hw[1]}")
     reads = config.codec or LOSSES[config.loss].codec
     if card is not None and card.codec.name != reads:
@@ -178,8 +203,14 @@ def train(
     for one in splits.joined:
         say(screen, f"joined: {one.describe()}")
     say(screen, f"folder: {folder}", exact=True)
-    board = EventFiles(folder / "tensorboard") if tensorboard else nullcontext()
-    with stop_on_ctrl_c() as stop, _TrainDisplay(screen) as show, errors_of(folder), board as files:
+    board = EventFiles(folder / "tensorboard") if tensorboard and first else nullcontext()
+    with (
+        stop_on_ctrl_c(quiet=not first) as stop,
+        TrainDisplay(screen) as show,
+        errors_of(folder),
+        end_with_others(),
+        board as files,
+    ):
 
         def tell(event: dict[str, Any]) -> None:
             if files is not None and event.get("kind") == "epoch":
@@ -198,10 +229,10 @@ def train(
             poses_of=_poses_of(net, refined, compute, seed),
             on_data=on_data,
             on_progress=tell,
-            should_stop=stop,
+            should_stop=stop_with_launcher(stop) if place.launched else stop,
         )
     outcome = trained.outcome
-    if as_json:
+    if as_json and first:
         model_file = str(trained.model) if outcome.finished else None
         best = vars(outcome.best) if outcome.history else None
         print_json({"folder": str(folder), "model": model_file, "best": best})
@@ -272,61 +303,29 @@ def _with_codec_of(card: "ModelCard", config: "TrainConfig") -> "TrainConfig":
     return kept
 
 
-def _config(recipe: str, *, epochs: int | None, **options: Any) -> "TrainConfig":
+def _config(recipe: str, *, epochs: int | None, scale: bool, **options: Any) -> "TrainConfig":
     from evopose.recipes import TRAIN_RECIPES
 
     if recipe not in TRAIN_RECIPES:
         raise ConfigError(f"no recipe {recipe!r}; there are {', '.join(TRAIN_RECIPES)}")
     given = {name: value for name, value in options.items() if value is not None}
     config = TRAIN_RECIPES[recipe]()
-    return replace(config if epochs is None else config.lasting(epochs), **given)
-
-
-class _TrainDisplay:
-    """A bar over all steps, and a line an epoch."""
-
-    def __init__(self, screen: Console) -> None:
-        self.screen = screen
-        self.bars = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=screen,
-            transient=True,
-            disable=not screen.is_terminal,
-        )
-        self.spoke = time.monotonic()
-        self.task = self.bars.add_task("train", total=None, epoch=1, note="")
-
-    def __enter__(self) -> "_TrainDisplay":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bars.stop()
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        if event.get("kind") == "epoch":
-            say(
-                self.screen,
-                f"epoch {event['epoch']}: train loss {event['train_loss']:.4f}, "
-                f"val loss {event['val_loss']:.4f}, mean OKS {event['val_oks']:.3f}, "
-                f"{event['samples'] / max(event['train_seconds'], 1e-9):.0f} images/s",
+    config = config if epochs is None else config.lasting(epochs)
+    if scale:
+        if "batch_size" not in given or "learning_rate" in given:
+            raise ConfigError(
+                "--scale-learning-rate follows from --batch-size: give that, and no --learning-rate"
             )
-            self.spoke = time.monotonic()
-        if "steps" not in event:
-            return
-        epoch = f"{event['epoch']}/{event['epochs']}"
-        note = f"loss {event['loss']:.3f}, {event['images_per_second']:.0f} images/s"
-        self.bars.update(
-            self.task,
-            total=event["epochs"] * event["steps"],
-            completed=(event["epoch"] - 1) * event["steps"] + event["step"],
-            epoch=epoch,
-            note=note,
-        )
-        if not self.screen.is_terminal and time.monotonic() - self.spoke > QUIET_SECONDS:
-            say(self.screen, f"  epoch {epoch}, step {event['step']}/{event['steps']}, {note}")
-            self.spoke = time.monotonic()
+        config = config.scaled_to(given["batch_size"])
+    return replace(config, **given)
+
+
+def _scaled(config: "TrainConfig", recipe: str) -> str:
+    """Return a line on what a batch of another size has changed."""
+    from evopose.recipes import TRAIN_RECIPES
+
+    factor = config.batch_size / TRAIN_RECIPES[recipe]().batch_size
+    return (
+        f"learning rate: {config.learning_rate:g}, {factor:g} times the recipe's, as the batches "
+        f"are; warm-up over {config.warmup_epochs:g} epochs from {config.warmup_from:g}"
+    )

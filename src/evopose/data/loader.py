@@ -64,6 +64,7 @@ def batches(
     indices: NDArray[np.integer] | None = None,
     start: int = 0,
     drop_last: bool = False,
+    share: slice = slice(None),
     threads: int = 1,
     lookahead: int = 2,
 ) -> Iterator[Batch]:
@@ -71,6 +72,7 @@ def batches(
 
     A sample's order and augmentation depend on `seed`, `epoch` and its place in the cache alone:
     not on the batch size, `start`, `indices` (places to use; None: all) or the number of threads.
+    `share` says which samples of each batch to make, where others make the rest; there may be none.
     `threads` make up to `lookahead` batches ahead and end with the iterator; with none, batches
     are made when they are asked for.
 
@@ -86,7 +88,8 @@ def batches(
         priority = np.random.default_rng([seed, epoch, 0]).random(len(cache))
         order = order[np.argsort(priority[order], kind="stable")]
     end = len(order) // batch_size * batch_size if drop_last else len(order)
-    rows = [order[i : min(i + batch_size, end)] for i in range(0, end, batch_size)][start:]
+    rows = [order[i : min(i + batch_size, end)] for i in range(0, end, batch_size)]
+    rows = [some[share] for some in rows[start:]]
     draws = draw(augmentation, len(cache), np.random.default_rng([seed, epoch, 1]))
     make = functools.partial(_make, cache, augmentation, draws)
     return _ahead(make, rows, threads, lookahead) if threads else map(make, rows)

@@ -24,19 +24,18 @@ def accumulate(matches: Matches, weights: Floats | None = None) -> "Curves":
     by_image = np.ascontiguousarray(weight.T, np.float64)  # (I, B): sums run over whole rows
     persons = matches.persons @ by_image
     each = by_image[matches.image]
-    always = np.asarray(~matches.ignored.any(axis=0), np.bool_)
-    seen_always = np.cumsum(each * always[:, None], axis=0)
-    thresholds = len(matches.person)
-    precision = np.zeros((len(weight), thresholds, len(RECALLS)))
-    recall = np.zeros((len(weight), thresholds))
+    alone = np.cumsum(each * ~matches.excused[:, None], axis=0)  # wrong results, if none matched
+    precision = np.zeros((len(weight), len(matches.found), len(RECALLS)))
+    recall = np.zeros((len(weight), len(matches.found)))
     with np.errstate(divide="ignore", invalid="ignore"):  # no persons: NaN, below
-        for t in range(thresholds):
-            counts = ~matches.ignored[t]
-            right = np.flatnonzero((matches.person[t] >= 0) & counts)
+        for t, found in enumerate(matches.found):
+            right = found.place[found.right]
             if not len(right):
                 continue
             hits = np.cumsum(each[right], axis=0)
-            seen = seen_always[right] + _before(each, np.flatnonzero(counts & ~always), right)
+            excused, other = right[matches.excused[right]], found.place[~found.right]
+            unseen = other[~matches.excused[other]]
+            seen = alone[right] + _before(each, excused, right) - _before(each, unseen, right)
             envelope = np.maximum.accumulate((hits / (seen + np.spacing(1)))[::-1], axis=0)[::-1]
             reached = np.ascontiguousarray((hits / persons).T)
             recall[:, t] = reached[:, -1]

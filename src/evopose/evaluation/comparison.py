@@ -16,7 +16,7 @@ from evopose.errors import DataError
 from evopose.evaluation.accumulation import accumulate
 from evopose.evaluation.judging import Evaluation
 from evopose.evaluation.matching import Matches, match
-from evopose.evaluation.problem import Floats, Problem, make_problem, pair_oks, similarities
+from evopose.evaluation.problem import Floats, Problem, make_problem
 from evopose.metrics.coco_ap import AP_NAMES
 from evopose.metrics.truth import AREAS
 from evopose.structures import PoseDataset
@@ -151,10 +151,9 @@ def weighted_mean(values: Floats, image: NDArray[np.intp], weights: Floats) -> F
 def ten_numbers(problem: Problem, weights: Floats | None = None) -> dict[str, Floats]:
     """Return COCO's ten numbers (B,) for weights (B, I) of the images; NaN where undefined."""
     weight = np.ones((1, len(problem.images))) if weights is None else weights
-    oks = pair_oks(problem, similarities(problem))
     numbers: dict[str, Floats] = {}
     for letter, area in AREAS.items():
-        matches = match(problem, oks, area=area)
+        matches = match(problem, problem.oks, area=area)
         precision, recall = _by_threshold(matches, weight)
         for what, table in (("AP", precision), ("AR", recall)):
             numbers[f"{what}{letter}"] = table.mean(axis=1)

@@ -22,8 +22,9 @@ from evopose.evaluation.error_kinds import (
     RIGHT,
     Kinds,
     classify,
+    pairs_of,
 )
-from evopose.evaluation.matching import Matches, match
+from evopose.evaluation.matching import Matches, contenders, match
 from evopose.evaluation.problem import (
     Bools,
     Floats,
@@ -161,11 +162,11 @@ def errors_of(
     problem: Problem, skeleton: Skeleton, *, correction: Correction = "truth"
 ) -> ErrorAnalysis:
     """Return what `analyse_errors` does, of results and persons that are arrays already."""
-    similarity = similarities(problem)
-    kinds = classify(problem, similarity, skeleton)
-    judge = _make_judge(problem, similarity, kinds, correction)
+    kinds = classify(problem, skeleton)
+    judge = _make_judge(problem, kinds, correction)
+    plain = match(problem, problem.oks)
+    curves = accumulate(plain)
     some = bool(problem.counted.any())
-    curves = accumulate(match(problem, judge.oks()))
     each = enumerate(skeleton.keypoints) if some else ()
     return ErrorAnalysis(
         keypoints=skeleton.keypoints,
@@ -174,7 +175,7 @@ def errors_of(
         results=len(problem.scores),
         persons=int(problem.counted.sum()),
         ap=_ap(curves) if some else None,
-        alone=_alone(judge) if some else {},
+        alone=_alone(judge, plain) if some else {},
         in_turn=_in_turn(judge) if some else {},
         by_keypoint={name: judge.ap(ERRORS, keypoint) for keypoint, name in each},
         precision=np.nan_to_num(curves.precision[0]),
@@ -186,12 +187,12 @@ class _Judge:
     """What is needed to judge results with some of their errors corrected."""
 
     problem: Problem
-    plain: Floats
-    """(P,) the OKS of all pairs as they are."""
     pairs: Ints
-    """(M,) the pairs of results that fit someone: only these can be corrected."""
+    """(M,) the pairs of results with errors: only these can be corrected."""
+    contenders: Ints
+    """(C,) all pairs that can match, however those are corrected."""
     similarity: Floats
-    """(M, K) theirs as they are ..."""
+    """(M, K) of the pairs of results with errors as they are ..."""
     corrected: Floats
     """(M, K) ... and with all errors corrected."""
     kind: NDArray[np.int8]
@@ -201,51 +202,50 @@ class _Judge:
     missed: Bools
     """(G,) persons whom no result fits."""
 
-    def oks(self, errors: Sequence[str] = (), keypoint: int | None = None) -> Floats:
+    def oks(self, errors: Sequence[str], keypoint: int | None = None) -> Floats:
         """Return the OKS (P,) of all pairs with some kinds of errors corrected, of one keypoint or
         of all."""
-        mend = np.isin(self.kind, [KINDS.index(name) for name in errors])
+        mended_kinds = np.array([name in errors for name in KINDS] + [False])  # UNLABELLED: -1
+        mend = mended_kinds[self.kind]
         if keypoint is not None:
             mend &= np.arange(mend.shape[1]) == keypoint
         rows = np.flatnonzero(mend.any(axis=1))
         mended = np.where(mend[rows], self.corrected[rows], self.similarity[rows])
-        oks = self.plain.copy()
-        oks[self.pairs[rows]] = pair_oks(self.problem, mended, pairs=self.pairs[rows])
+        oks = self.problem.oks.copy()
+        oks[self.pairs[rows]] = pair_oks(self.problem, self.pairs[rows], mended)
         return oks
 
     def ap(self, errors: Sequence[str], keypoint: int | None = None) -> float:
         """Return the AP with them corrected."""
-        return _ap(accumulate(match(self.problem, self.oks(errors, keypoint))))
+        oks = self.oks(errors, keypoint)
+        return _ap(accumulate(match(self.problem, oks, pairs=self.contenders)))
 
     def without_background(self, matches: Matches) -> Matches:
         """Return the matches without the results that fit nobody."""
-        extra = self.background[matches.result] & (matches.person < 0)
-        return replace(matches, ignored=matches.ignored | extra)
+        return replace(matches, excused=matches.excused | self.background[matches.result])
 
     def without_missed(self, matches: Matches) -> Matches:
         """Return the matches as if the persons whom nothing fits were not there."""
         missed = self.missed.copy()  # another order of results may find one after all
-        missed[matches.person[(matches.person >= 0) & ~matches.ignored]] = False
+        for found in matches.found:
+            missed[found.person[found.right]] = False
         count = np.bincount(self.problem.person_image[missed], minlength=len(matches.persons))
         return replace(matches, persons=matches.persons - count)
 
 
-def _make_judge(
-    problem: Problem, similarity: Floats, kinds: Kinds, correction: Correction
-) -> _Judge:
-    row_of = np.full(len(problem.scores), -1, np.intp)
-    row_of[kinds.result] = np.arange(len(kinds.result))
-    pairs = np.flatnonzero(row_of[problem.pair_result] >= 0)
-    corrected = _corrected(problem, kinds, correction)
+def _make_judge(problem: Problem, kinds: Kinds, correction: Correction) -> _Judge:
+    wrong = np.flatnonzero((kinds.kind > GOOD).any(axis=1))
+    row, pairs = pairs_of(problem, kinds.result[wrong])
     missed = problem.counted.copy()
     missed[kinds.person] = False
+    corrected = _corrected(problem, kinds, correction)
     return _Judge(
         problem=problem,
-        plain=pair_oks(problem, similarity),
         pairs=pairs,
-        similarity=similarity[pairs],
-        corrected=similarities(problem, keypoints=corrected, pairs=pairs),
-        kind=kinds.kind[row_of[problem.pair_result[pairs]]],
+        contenders=contenders(problem, pairs),
+        similarity=similarities(problem, pairs),
+        corrected=similarities(problem, pairs, keypoints=corrected),
+        kind=kinds.kind[wrong[row]],
         background=kinds.background,
         missed=missed,
     )
@@ -264,10 +264,9 @@ def _corrected(problem: Problem, kinds: Kinds, correction: Correction) -> Floats
     return found
 
 
-def _alone(judge: _Judge) -> dict[str, float]:
-    oks = judge.oks()
-    plain = match(judge.problem, oks)
-    scored = match(judge.problem, oks, scores=best_scores(judge.problem, oks))
+def _alone(judge: _Judge, plain: Matches) -> dict[str, float]:
+    problem = judge.problem
+    scored = match(problem, problem.oks, scores=best_scores(problem, problem.oks))
     return {name: judge.ap([name]) for name in ERRORS} | {
         "scoring": _ap(accumulate(scored)),
         "background": _ap(accumulate(judge.without_background(plain))),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.evaluation.matching import match
-from evopose.evaluation.problem import Bools, Floats, Ints, Problem, pair_oks, similarities
+from evopose.evaluation.problem import Bools, Floats, Ints, Problem, similarities
 from evopose.skeleton import Skeleton
 
 KINDS = ("good", "jitter", "inversion", "swap", "miss")
@@ -45,24 +45,25 @@ class Kinds:
         return np.stack(each, axis=1).astype(np.int64)
 
 
-def classify(problem: Problem, similarity: Floats, skeleton: Skeleton) -> Kinds:
-    """Return the kinds of the keypoints of all matched results; `similarity` (P, K) is that of the
-    problem's pairs.
+def classify(problem: Problem, skeleton: Skeleton) -> Kinds:
+    """Return the kinds of the keypoints of all matched results.
 
     A result is matched to a person as COCO does at an OKS of 0.1, so that also poor ones are looked
     at; `kinds_of` tells the rest.
     """
-    found = match(problem, pair_oks(problem, similarity), thresholds=np.array([FITS]))
-    fits = (found.person[0] >= 0) & ~found.ignored[0]
-    result, person = found.result[fits], found.person[0][fits]
-    kind, nearest = kinds_of(problem, similarity, skeleton, result, person)
+    matches = match(problem, problem.oks, thresholds=np.array([FITS]))
+    (found,) = matches.found
+    result, person = matches.result[found.place[found.right]], found.person[found.right]
+    kind, nearest = kinds_of(problem, skeleton, result, person)
+    alone = ~matches.excused
+    alone[found.place] = False
     background = np.zeros(len(problem.scores), np.bool_)
-    background[found.result[(found.person[0] < 0) & ~found.ignored[0]]] = True
+    background[matches.result[alone]] = True
     return Kinds(result=result, person=person, kind=kind, nearest=nearest, background=background)
 
 
 def kinds_of(
-    problem: Problem, similarity: Floats, skeleton: Skeleton, result: Ints, person: Ints
+    problem: Problem, skeleton: Skeleton, result: Ints, person: Ints
 ) -> tuple[NDArray[np.int8], Floats]:
     """Return the kinds (M, K) of keypoints of results (M,), taken for those of persons (M,) of
     their images; and their similarities (M, K) to the nearest of all they could be.
@@ -75,7 +76,7 @@ def kinds_of(
     Differs from coco-analyze: a good keypoint stays good if another place is nearer still, as the
     paper has it. Mirror keypoints often lie together.
     """
-    own, mirror, others = _nearness(problem, similarity, skeleton, result, person)
+    own, mirror, others = _nearness(problem, skeleton, result, person)
     nearest = np.maximum(np.maximum(own, mirror), others)
     kind = np.select(
         [own >= RIGHT, nearest < NEAR, own >= nearest, mirror >= nearest],
@@ -86,16 +87,16 @@ def kinds_of(
 
 
 def _nearness(
-    problem: Problem, similarity: Floats, skeleton: Skeleton, result: Ints, person: Ints
+    problem: Problem, skeleton: Skeleton, result: Ints, person: Ints
 ) -> tuple[Floats, Floats, Floats]:
     """Return the similarities (M, K) of matched results' keypoints to their own place, to its
     mirror (0 where there is none), and to the same or mirror keypoint of anyone else."""
-    row, pairs = _pairs_of(problem, result)
+    row, pairs = pairs_of(problem, result)
     theirs = problem.pair_person[pairs]
     index = skeleton.flip_index if skeleton.flip_pairs else np.arange(len(skeleton))
-    same = np.where(problem.labelled[theirs], similarity[pairs], 0.0)
+    same = np.where(problem.labelled[theirs], similarities(problem, pairs), 0.0)
     turned = replace(problem, truth=problem.truth[:, index])
-    mirrored = similarities(turned, pairs=pairs)
+    mirrored = similarities(turned, pairs)
     mirrored = np.where(turned.labelled[theirs], mirrored, 0.0)
     own, mirror, others = (np.zeros((len(result), len(skeleton))) for _ in range(3))
     mine = theirs == person[row]
@@ -105,7 +106,7 @@ def _nearness(
     return own, mirror, others
 
 
-def _pairs_of(problem: Problem, result: Ints) -> tuple[Ints, Ints]:
+def pairs_of(problem: Problem, result: Ints) -> tuple[Ints, Ints]:
     """Return all pairs of some results (M,), and for each the place of its result among them."""
     sizes = np.bincount(problem.pair_result, minlength=len(problem.scores))
     starts = np.cumsum(sizes) - sizes  # pairs are ordered by their results

@@ -1,8 +1,8 @@
 """All persons and results of the same images as arrays, and how similar each is to each.
 
 `metrics.coco_ap` judges one set of results. The error analysis judges dozens of altered ones, and a
-bootstrap thousands of weighted ones: here the similarities are computed once, for all images
-together; `matching` goes on from them.
+bootstrap thousands of weighted ones: here OKS is computed once, for all images together; `matching`
+goes on from it.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,11 @@ Bools = NDArray[np.bool_]
 MOST_RESULTS = 20
 """Results of an image that count: those of the highest scores."""
 
-_CHUNK = 8192
+_CHUNK = 1024
 """Pairs at once: as much as fits a processor's cache."""
+
+_VANISHING = -745.2
+"""The exponential of less is 0, and takes several times as long as others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +68,23 @@ class Problem:
         """The order of the results by their scores."""
         return order_by(self.scores, self.result_image)
 
-    @property
+    @cached_property
     def labelled(self) -> Bools:
         """(G, K) which keypoints of the persons are labelled."""
-        return self.truth[..., 2] > 0
+        return np.asarray(self.truth[..., 2] > 0)
+
+    @cached_property
+    def labels(self) -> Ints:
+        """(G,) how many they are."""
+        return np.asarray(self.labelled.sum(axis=1))
+
+    @cached_property
+    def oks(self) -> Floats:
+        """(P,) the OKS of all pairs."""
+        return np.concatenate(
+            [pair_oks(self, part, _similarities(self, self.keypoints, part))
+             for part in _parts(len(self.pair_result))]
+        )  # fmt: skip
 
 
 def make_problem(
@@ -139,11 +155,8 @@ def _pairs(first: Ints, second: Ints, groups: int) -> tuple[Ints, Ints]:
     return ours, order[starts[first[ours]] + within]
 
 
-def similarities(
-    problem: Problem, *, keypoints: Floats | None = None, pairs: Ints | None = None
-) -> Floats:
-    """Return the keypoint similarities (P, K) of all pairs, or of some (M,); 0 for keypoints
-    without a label.
+def similarities(problem: Problem, pairs: Ints, *, keypoints: Floats | None = None) -> Floats:
+    """Return the keypoint similarities (M, K) of some pairs (M,); 0 for keypoints without a label.
 
     `keypoints` (N, K, 2) replace those of the results. Of a person with no label at all, COCO takes
     a keypoint for right within the box made three times as wide and high about its centre.
@@ -151,38 +164,54 @@ def similarities(
     Source: pycocotools `cocoeval.py`, `computeOks`.
     """
     found = problem.keypoints if keypoints is None else keypoints
-    chosen = np.arange(len(problem.pair_result)) if pairs is None else pairs
-    similarity = np.empty((len(chosen), len(problem.sigmas)))
-    for start in range(0, len(chosen), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        result, person = problem.pair_result[chosen[part]], problem.pair_person[chosen[part]]
-        similarity[part] = _similarities(problem, found[result], person)
-    return similarity
+    return np.concatenate(
+        [_similarities(problem, found, pairs[part]) for part in _parts(len(pairs))]
+    )
 
 
-def _similarities(problem: Problem, xy: Floats, person: Ints) -> Floats:
-    truth = problem.truth[person]
-    labelled = truth[..., 2] > 0
-    offset = xy - truth[..., :2]
-    unknown = np.flatnonzero(~labelled.any(axis=1))
+def _parts(count: int) -> list[slice]:
+    """Return the slices of so many pairs, one even of none."""
+    return [slice(start, start + _CHUNK) for start in range(0, max(count, 1), _CHUNK)]
+
+
+def _similarities(problem: Problem, found: Floats, pairs: Ints | slice) -> Floats:
+    result, person = problem.pair_result[pairs], problem.pair_person[pairs]
+    x = found[..., 0][result] - problem.truth[..., 0][person]
+    y = found[..., 1][result] - problem.truth[..., 1][person]
+    labelled = problem.labelled[person]
+    unknown = np.flatnonzero(problem.labels[person] == 0)
     if len(unknown):
         box = problem.boxes[person[unknown]][:, None]
-        size = box[..., 2:]
-        before, after = box[..., :2] - size - xy[unknown], xy[unknown] - (box[..., :2] + 2 * size)
-        offset[unknown] = np.maximum(before, 0) + np.maximum(after, 0)
+        at, size = found[result[unknown]], box[..., 2:]
+        before, after = box[..., :2] - size - at, at - (box[..., :2] + 2 * size)
+        x[unknown], y[unknown] = np.moveaxis(np.maximum(before, 0) + np.maximum(after, 0), -1, 0)
         labelled[unknown] = True
     area = (problem.area[person] + np.spacing(1))[:, None]
     with np.errstate(over="ignore"):  # so far away that the similarity is 0
-        squared = offset[..., 0] ** 2 + offset[..., 1] ** 2
-        return np.where(labelled, np.exp(-squared / (2 * problem.sigmas) ** 2 / area / 2), 0.0)
+        exponent = -(x**2 + y**2) / (2 * problem.sigmas) ** 2 / area / 2
+    matters = labelled & (exponent > _VANISHING)
+    return np.asarray(np.exp(exponent, where=matters, out=np.zeros_like(exponent)), np.float64)
 
 
-def pair_oks(problem: Problem, similarity: Floats, *, pairs: Ints | None = None) -> Floats:
-    """Return the OKS (P,) of all pairs, or of some, from their keypoints' similarities."""
-    count = problem.labelled.sum(axis=1)
-    count[count == 0] = len(problem.sigmas)
-    person = problem.pair_person if pairs is None else problem.pair_person[pairs]
-    return np.asarray(similarity.sum(axis=1) / count[person], np.float64)
+def pair_oks(problem: Problem, pairs: Ints | slice, similarity: Floats) -> Floats:
+    """Return the OKS (M,) of some pairs from their keypoints' similarities (M, K)."""
+    labels = problem.labels[problem.pair_person[pairs]]
+    count = np.where(labels > 0, labels, len(problem.sigmas))
+    return np.asarray(similarity.sum(axis=1) / count, np.float64)
+
+
+def best_oks(problem: Problem) -> tuple[Ints, Floats, Ints]:
+    """Return the persons (M,) who are to be found and have labelled keypoints, the best OKS that a
+    result which counts has with each, and that result: 0 and -1 where their image has none."""
+    persons = np.flatnonzero(problem.counted & (problem.labels > 0))
+    pairs = np.flatnonzero(problem.by_score.place[problem.pair_result] >= 0)
+    result, person, oks = problem.pair_result[pairs], problem.pair_person[pairs], problem.oks[pairs]
+    best = np.zeros(len(problem.area))
+    np.maximum.at(best, person, oks)
+    nearest = np.full(len(best), -1)
+    reached = np.flatnonzero(oks == best[person])[::-1]  # of equal ones the first stays
+    nearest[person[reached]] = result[reached]
+    return persons, best[persons], nearest[persons]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ hotcoco reads the file, far quicker and smaller than Python would, and is strict
 it refuses, or something is missing, Python reads the file once more to say what is wrong and where.
 """
 
+import struct
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +18,11 @@ from evopose.errors import DataError
 from evopose.evaluation.error_analysis import ErrorAnalysis, errors_of
 from evopose.evaluation.ground_truth import GroundTruth, read_ground_truth
 from evopose.evaluation.keypoints import KeypointErrors, keypoint_errors
-from evopose.evaluation.problem import MOST_RESULTS, problem_of
+from evopose.evaluation.problem import MOST_RESULTS, Problem, best_oks, problem_of
 from evopose.evaluation.quiet import without_lines
 from evopose.evaluation.result_rows import read_results
 from evopose.metrics.coco_ap import Numbers, nothing_found, ten_numbers
-from evopose.metrics.oks import best_oks
-from evopose.metrics.truth import Truth, why_undefined
+from evopose.metrics.truth import why_undefined
 from evopose.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _SAID = b"hotcoco: load_res() warning"
 """What hotcoco says of results of unknown images and categories; here they are refused, and counted
 in `notes`."""
 
-_CHUNK = 512
+_CHUNK = 64
 """Results that are turned into columns at once: few enough for the processor's cache."""
 
 
@@ -66,16 +66,15 @@ class Score:
     """Why, by name."""
     notes: dict[str, int]
     """What was decided or is odd about the two files, and how often."""
-    truth: Truth = field(repr=False, compare=False)
-    found: Columns = field(repr=False, compare=False)
-    """The results of the category."""
+    problem: Problem = field(repr=False, compare=False)
+    """All persons, and the results of the category."""
     whom: NDArray[np.intp] = field(repr=False, compare=False)
-    """(M,) places in `truth` of the persons who are to be found and have labelled keypoints."""
+    """(M,) places of the persons who are to be found and have labelled keypoints."""
     oks: NDArray[np.float64] = field(repr=False, compare=False)
     """(M,) the best OKS among the results of their image that count, 0 where there are none.
     Unlike AP it knows no matching and no false finds."""
     nearest: NDArray[np.intp] = field(repr=False, compare=False)
-    """(M,) places in `found` of those results; -1 where there are none."""
+    """(M,) places of those results; -1 where there are none."""
 
     @property
     def mean_oks(self) -> float | None:
@@ -91,24 +90,20 @@ class Score:
     def keypoints(self) -> KeypointErrors:
         """PCK and its kin, of the persons that have a result in their image."""
         posed = self.nearest >= 0
-        boxes = self.truth.boxes[self.whom[posed]]
+        whom, problem = self.whom[posed], self.problem
+        boxes = problem.boxes[whom]
         return keypoint_errors(
-            self.found.keypoints[self.nearest[posed]].reshape(-1, len(self.skeleton), 3),
-            self.truth.keypoints[self.whom[posed]],
+            problem.keypoints[self.nearest[posed]],
+            problem.truth[whom],
             boxes_xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
-            areas=self.truth.areas[self.whom[posed]],
+            areas=problem.area[whom],
             skeleton=self.skeleton,
         )
 
     @cached_property
     def errors(self) -> ErrorAnalysis:
         """What goes wrong, and what AP it costs."""
-        found = self.found
-        problem = problem_of(
-            self.truth, image_ids=found.image_ids, keypoints=found.keypoints, scores=found.scores,
-            areas=found.areas,
-        )  # fmt: skip
-        return errors_of(problem, self.skeleton)
+        return errors_of(self.problem, self.skeleton)
 
     def metrics(self) -> dict[str, Any]:
         """Return all of it as JSON values, `errors` and `keypoints` aside."""
@@ -143,11 +138,12 @@ def score_results(results: Path, annotations: Path, *, assume_area: bool = False
         found, columns = _read(results, judged, len(wanted.skeleton))
     _check_images(columns, truth.images, results, annotations)
     kept = _of_category(columns, wanted, results)
-    counting = _highest(kept)
-    defined = bool(len(counting)) and bool(truth.counts.any())
-    poses = kept.keypoints[counting].reshape(-1, len(wanted.skeleton), 3)
-    whom, best, place = best_oks(truth, kept.image_ids[counting], poses[..., :2])
-    nearest = np.where(place >= 0, np.append(counting, -1)[place], -1)
+    problem = problem_of(
+        truth, image_ids=kept.image_ids, keypoints=kept.keypoints, scores=kept.scores,
+        areas=kept.areas,
+    )  # fmt: skip
+    whom, best, nearest = best_oks(problem)
+    defined = bool(len(kept.scores)) and bool(truth.counts.any())
     return Score(
         skeleton=wanted.skeleton,
         images=len(truth.images),
@@ -157,9 +153,8 @@ def score_results(results: Path, annotations: Path, *, assume_area: bool = False
         if defined
         else nothing_found(truth),
         undefined=why_undefined(truth),
-        notes=wanted.notes | _notes(columns, kept, counting, wanted),
-        truth=truth,
-        found=kept,
+        notes=wanted.notes | _notes(columns, kept, len(problem.by_score.kept), wanted),
+        problem=problem,
         whom=whom,
         oks=best,
         nearest=nearest,
@@ -194,24 +189,26 @@ def _starts_a_list(path: Path) -> bool:
 def _columns(found: "COCO", count: int) -> Columns | None:
     """Return the results as columns, or None if one lacks what it needs."""
     total = len(found.get_ann_ids())
+    pack = struct.Struct(f"{3 * count}d").pack  # quicker than NumPy with lists
     keypoints = np.empty((total, 3 * count))
     scores, areas = np.empty(total), np.empty(total)
-    ids = np.empty((total, 2), np.int64)
+    image_ids, category_ids = np.empty(total, np.int64), np.empty(total, np.int64)
     for first in range(0, total, _CHUNK):
         rows = found.load_anns(range(first + 1, min(first + _CHUNK, total) + 1))
-        if not all(
-            "score" in row and "area" in row and len(row.get("keypoints", ())) == 3 * count
-            for row in rows
-        ):
-            return None
         part = slice(first, first + len(rows))
-        keypoints[part] = [row["keypoints"] for row in rows]
-        scores[part] = [row["score"] for row in rows]
-        areas[part] = [row["area"] for row in rows]
-        ids[part] = [(row["image_id"], row["category_id"]) for row in rows]
+        try:
+            packed = b"".join([pack(*row["keypoints"]) for row in rows])
+            scores[part] = [row["score"] for row in rows]
+            areas[part] = [row["area"] for row in rows]
+        except (KeyError, struct.error):  # a field is lacking, or the keypoints are not so many
+            return None
+        keypoints[part] = np.frombuffer(packed).reshape(-1, 3 * count)
+        image_ids[part] = [row["image_id"] for row in rows]
+        category_ids[part] = [row["category_id"] for row in rows]
     return Columns(
-        image_ids=ids[:, 0], category_ids=ids[:, 1], scores=scores, keypoints=keypoints, areas=areas
-    )
+        image_ids=image_ids, category_ids=category_ids, scores=scores, keypoints=keypoints,
+        areas=areas,
+    )  # fmt: skip
 
 
 def _check_images(
@@ -240,14 +237,6 @@ def _of_category(columns: Columns, wanted: GroundTruth, path: Path) -> Columns:
     return Columns(**{name: column[ours] for name, column in vars(columns).items()})
 
 
-def _highest(columns: Columns) -> NDArray[np.intp]:
-    """Return the places of results that count, as pycocotools chooses among equal scores."""
-    order = np.lexsort((-columns.scores, columns.image_ids))
-    ids = columns.image_ids[order]
-    rank = np.arange(len(ids)) - np.searchsorted(ids, ids)
-    return np.sort(order[rank < MOST_RESULTS])
-
-
 def _doubled(columns: Columns) -> int:
     """Return how many results equal an earlier one: image, score and all keypoints."""
     order = np.lexsort((columns.scores, columns.image_ids))
@@ -258,9 +247,7 @@ def _doubled(columns: Columns) -> int:
     return len(rows) - len(np.unique(rows, axis=0))
 
 
-def _notes(
-    columns: Columns, kept: Columns, counting: NDArray[np.intp], wanted: GroundTruth
-) -> dict[str, int]:
+def _notes(columns: Columns, kept: Columns, counting: int, wanted: GroundTruth) -> dict[str, int]:
     truth = wanted.truth
     alone = truth.counts & ~np.isin(truth.image_ids, kept.image_ids)
     counted = {
@@ -268,7 +255,7 @@ def _notes(
         "results that equal an earlier one in image, score and keypoints; they stay, as in "
         "pycocotools": _doubled(kept),
         f"results beyond the {MOST_RESULTS} of the highest scores in their image, which do not "
-        "count": len(kept.scores) - len(counting),
+        "count": len(kept.scores) - counting,
         "persons to be found in images without results": int(alone.sum()),
     }
     return {what: count for what, count in counted.items() if count}

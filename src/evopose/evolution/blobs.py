@@ -57,6 +57,11 @@ class BlobStore:
             )
         return data
 
+    def file(self, digest: str) -> Path:
+        """Return the blob's file, checked. Raises: as `read`."""
+        self.read(digest)
+        return self.path(digest)
+
     def delete(self, digest: str) -> None:
         """Delete a blob, if it is there."""
         self.path(digest).unlink(missing_ok=True)

@@ -48,6 +48,8 @@ class EvolutionConfig:
     """After so many workers died of an individual, or hung in it, it has failed."""
     lease_seconds: float = 600.0
     """A worker that gives no sign of life for so long is hung, and killed."""
+    timeout_seconds: float | None = None
+    """An individual whose training takes longer has failed; None: it may take any time."""
     keep_best: int = 10
     """Of how many of the best to keep the weights; those of parents and Pareto set stay anyway."""
     rescore: int = 0
@@ -81,7 +83,7 @@ class EvolutionConfig:
         for name in ("children", "parents", "max_attempts", "rescore_seeds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("patience", "hours", "lease_seconds"):
+        for name in ("patience", "hours", "lease_seconds", "timeout_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above 0, got {value}")

@@ -63,6 +63,7 @@ def run_search(
         make_job=make_job,
         fitness=config.fitness,
         lease_seconds=config.lease_seconds,
+        timeout_seconds=math.inf if config.timeout_seconds is None else config.timeout_seconds,
         max_attempts=config.max_attempts,
         deadline=store.clock() + hours * 3600 - store.spent_seconds(),
         should_stop=should_stop,

@@ -1,4 +1,4 @@
-"""Individuals and attempts as rows of a run's database, and the queries that find them."""
+"""Individuals and blobs as rows of a run's database, and the queries that find them."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from evopose.evolution.database import Database
-from evopose.evolution.individual import Attempt, Individual, changes_from_json, changes_to_json
+from evopose.evolution.individual import Individual, changes_from_json, changes_to_json
 from evopose.evolution.ranking import Scored
 from evopose.evolution.selection import Standing, rescored
 from evopose.genotype import Genotype
@@ -165,52 +165,6 @@ def failed_generations(db: Database) -> list[int]:
     return [int(row[0]) for row in db.rows(query)]
 
 
-def attempts(db: Database, **columns: Any) -> list[Attempt]:
-    """Return the attempts of these values (None: any), in the order in which they began."""
-    condition, values = _where(columns)
-    rows = db.rows(f"SELECT * FROM attempt WHERE {condition} ORDER BY started_at, no", *values)
-    return [Attempt(**dict(row)) for row in rows]
-
-
-def end_attempt(db: Database, id: str, no: int, outcome: str, error: str | None, at: float) -> bool:
-    """End an attempt, and return whether it was running."""
-    ended = db.execute(
-        "UPDATE attempt SET outcome = ?, error = ?, ended_at = ? "
-        "WHERE individual_id = ? AND no = ? AND outcome = 'running'",
-        *(outcome, error, at, id, no),
-    )
-    return ended.rowcount == 1
-
-
-def accept(
-    db: Database,
-    id: str,
-    no: int,
-    at: float,
-    *,
-    loss: float,
-    error: float,
-    fitness: float,
-    result: dict[str, Any],
-) -> bool:
-    """End an individual with its result; return False, and change nothing, if it has ended."""
-    accepted = db.execute(
-        "UPDATE individual SET status = 'done', loss = ?, error = ?, fitness = ?, result = ?, "
-        "blob = ?, finished_at = ?, seconds = coalesce(?, (SELECT ? - started_at FROM attempt "
-        "WHERE individual_id = ? AND no = ?)) WHERE id = ? AND status IN ('proposed', 'running')",
-        *(loss, error, fitness, json.dumps(result), result.get("blob"), at),
-        *(result.get("seconds"), at, id, no, id),
-    )
-    if accepted.rowcount == 0:
-        return False
-    db.execute(
-        "UPDATE attempt SET outcome = 'done', ended_at = ?, busy_seconds = ? "
-        "WHERE individual_id = ? AND no = ?",
-        *(at, result.get("busy_seconds"), id, no),
-    )
-    return True
-
-
 def keep_blob(db: Database, sha: str, file: Path) -> bool:
     """Note that a blob is there, and return whether it had been dropped before."""
     dropped = bool(db.value("SELECT state = 'dropped' FROM blob WHERE sha = ?", sha))
@@ -219,6 +173,12 @@ def keep_blob(db: Database, sha: str, file: Path) -> bool:
         *(sha, file.stat().st_size),
     )
     return dropped
+
+
+def drop_blobs(db: Database, shas: Iterable[str]) -> None:
+    """Note that blobs are no longer there."""
+    for sha in shas:
+        db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
 
 
 def kept_blobs(db: Database) -> set[str]:

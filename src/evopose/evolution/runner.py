@@ -31,8 +31,10 @@ class _Running:
 
     individual: Individual
     no: int
+    started_at: float
+    """By the monotonic clock, as the others."""
     signed_at: float
-    """When its worker last gave a sign of life, by the monotonic clock."""
+    """When its worker last gave a sign of life."""
     renewed_at: float
     """When the store last heard of that."""
 
@@ -48,6 +50,7 @@ class Runner:
         make_job: MakeJob,
         fitness: Fitness,
         lease_seconds: float,
+        timeout_seconds: float,
         max_attempts: int,
         deadline: float,
         should_stop: Callable[[], bool],
@@ -59,6 +62,7 @@ class Runner:
         self._make_job = make_job
         self._fitness = fitness
         self._lease_seconds = lease_seconds
+        self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts
         self._deadline = deadline
         self._should_stop = should_stop
@@ -125,7 +129,9 @@ class Runner:
         job = self._make_job(one, no, parent, self._store) | {"micro_batch_divisor": divisor}
         self._executor.submit(slot, job)
         now = time.monotonic()
-        self._running[slot] = _Running(individual=one, no=no, signed_at=now, renewed_at=now)
+        self._running[slot] = _Running(
+            individual=one, no=no, started_at=now, signed_at=now, renewed_at=now
+        )
         self._emit("started", id=one.id, generation=one.generation, slot=slot, attempt=no)
 
     def _tell(self, event: Event) -> None:
@@ -178,7 +184,7 @@ class Runner:
         return self._emit("done", id=one.id, generation=one.generation, loss=loss, fitness=fitness)
 
     def _fail(self, running: _Running, data: dict[str, Any]) -> None:
-        outcomes: dict[str, Outcome] = {"oom": "oom", "diverged": "diverged"}
+        outcomes: dict[str, Outcome] = {"oom": "oom", "diverged": "diverged", "timeout": "timeout"}
         reason = data["message"]
         if data["cause"] == "oom":
             reason = f"out of memory, also with half the batch at once: {reason}"
@@ -192,13 +198,20 @@ class Runner:
         self._emit_failed(running.individual, reason)
 
     def _expire(self) -> None:
-        """Kill the workers that have given no sign of life for too long."""
+        """Kill the workers that have given no sign of life for too long, or take too long."""
+        now = time.monotonic()
         for slot, running in list(self._running.items()):
-            if time.monotonic() - running.signed_at > self._lease_seconds:
-                self._executor.kill(slot)
-                del self._running[slot]
+            hung = now - running.signed_at > self._lease_seconds
+            if not hung and now - running.started_at <= self._timeout_seconds:
+                continue
+            self._executor.kill(slot)
+            del self._running[slot]
+            if hung:
                 message = f"it gave no sign of life for {self._lease_seconds:g} s and was killed"
                 self._lose(running, "timeout", message)
+            else:
+                message = f"it took more than {self._timeout_seconds:g} s and was killed"
+                self._fail(running, {"cause": "timeout", "message": message})
 
     def _lose(self, running: _Running, outcome: Outcome, message: str) -> None:
         one = running.individual

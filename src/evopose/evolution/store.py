@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from evopose.errors import RunError
-from evopose.evolution import rows
+from evopose.evolution import attempts, rows
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.database import Database, errors_of
 from evopose.evolution.individual import Attempt, Individual, Outcome
@@ -114,8 +114,8 @@ class Store:
 
     def individual(self, id: str) -> Individual:
         """Return one individual. Raises: RunError if there is none of that id."""
-        if found := rows.individuals(self._db, id=id):
-            return found[0]
+        for found in rows.individuals(self._db, id=id):
+            return found
         raise RunError(
             f"the run in {self.folder} has no individual {id!r}: its ancestor is 0, its mutants "
             f"are 1 to {self.last_birth()}, its clones c1 to c{self.last_generation()}"
@@ -151,7 +151,7 @@ class Store:
 
     def attempts(self, id: str | None = None) -> list[Attempt]:
         """Return the attempts at one individual, or all, in the order in which they began."""
-        return rows.attempts(self._db, individual_id=id)
+        return attempts.attempts(self._db, id)
 
     def counts(self) -> dict[str, int]:
         """Return how many individuals there are of each status, clones included."""
@@ -206,11 +206,9 @@ class Store:
 
     def spent_seconds(self) -> float:
         """Return for how long the run was worked on, in all sessions."""
-        spent = 0.0
-        for session in self.sessions():
-            mine = session["no"] == self._session
-            spent += (self.clock() if mine else session["seen_at"]) - session["started_at"]
-        return spent
+        mine = {self._session: self.clock()}
+        ends = [(mine.get(s["no"], s["seen_at"]), s["started_at"]) for s in self.sessions()]
+        return float(sum(end - start for end, start in ends))
 
     def events(self) -> list[dict[str, Any]]:
         """Return what `log` was told: dicts of at, kind, and the rest."""
@@ -253,36 +251,17 @@ class Store:
     def propose_again(self, individuals: Iterable[Individual]) -> None:
         """Give failed individuals another chance."""
         with self._writing():
-            for one in individuals:
-                self._db.execute(
-                    "UPDATE individual SET status = 'proposed', fail_reason = NULL, "
-                    "finished_at = NULL WHERE id = ? AND status = 'failed'",
-                    one.id,
-                )
+            attempts.forgive(self._db, [one.id for one in individuals])
 
     def lease(self, id: str, *, slot: int, seconds: float) -> int:
         """Begin an attempt at a proposed individual, and return the attempt's number."""
-        now = self.clock()
         with self._writing():
-            leased = self._db.execute(
-                "UPDATE individual SET status = 'running' WHERE id = ? AND status = 'proposed'", id
-            )
-            assert leased.rowcount == 1, f"individual {id} is not proposed"
-            no = 1 + self._db.value("SELECT count(*) FROM attempt WHERE individual_id = ?", id)
-            self._db.execute(
-                "INSERT INTO attempt (individual_id, no, slot, started_at, lease_until, outcome) "
-                "VALUES (?, ?, ?, ?, ?, 'running')",
-                *(id, no, slot, now, now + seconds),
-            )
-        return int(no)
+            return attempts.lease(self._db, id, slot=slot, now=self.clock(), seconds=seconds)
 
     def renew(self, id: str, no: int, *, seconds: float) -> None:
         """Note a sign of life of an attempt: its lease runs from now."""
         with self._writing():
-            self._db.execute(
-                "UPDATE attempt SET lease_until = ? WHERE individual_id = ? AND no = ?",
-                *(self.clock() + seconds, id, no),
-            )
+            attempts.renew(self._db, id, no, until=self.clock() + seconds)
 
     def finish(
         self,
@@ -305,11 +284,10 @@ class Store:
             revived = False
             if sha := result.get("blob"):
                 revived = rows.keep_blob(self._db, sha, self.blobs.path(sha))
-            accepted = rows.accept(
-                self._db, id, no, now, loss=loss, error=error, fitness=fitness, result=result
-            )
+            told = {"loss": loss, "error": error, "fitness": fitness}
+            accepted = attempts.accept(self._db, id, no, now, **told, result=result)
             if not accepted:
-                rows.end_attempt(self._db, id, no, "duplicate", None, now)
+                attempts.end(self._db, id, no, "duplicate", None, now)
         if revived:  # others may have had the same weights
             self._ranking = None
         elif accepted and self._ranking:
@@ -321,25 +299,14 @@ class Store:
         self, id: str, no: int, *, reason: str, outcome: Outcome, error: str | None = None
     ) -> bool:
         """End an individual that cannot be trained; False if the attempt had ended before."""
-        now = self.clock()
+        told: dict[str, Any] = {"reason": reason, "outcome": outcome, "error": error}
         with self._writing():
-            if ended := rows.end_attempt(self._db, id, no, outcome, error, now):
-                self._db.execute(
-                    "UPDATE individual SET status = 'failed', fail_reason = ?, finished_at = ? "
-                    "WHERE id = ? AND status = 'running'",
-                    *(reason, now, id),
-                )
-        return ended
+            return attempts.fail(self._db, id, no, self.clock(), **told)
 
     def lose(self, id: str, no: int, *, outcome: Outcome, error: str | None = None) -> bool:
         """Propose an individual again whose attempt was lost; False if it had ended before."""
         with self._writing():
-            if ended := rows.end_attempt(self._db, id, no, outcome, error, self.clock()):
-                self._db.execute(
-                    "UPDATE individual SET status = 'proposed' WHERE id = ? AND status = 'running'",
-                    id,
-                )
-        return ended
+            return attempts.lose(self._db, id, no, self.clock(), outcome=outcome, error=error)
 
     def release(self) -> None:
         """Give up all running attempts, at no charge: what was running is proposed again."""
@@ -347,12 +314,7 @@ class Store:
         seen_at = max((session["seen_at"] for session in self.sessions()), default=0.0)
         ended_at = self.clock() if self._session else seen_at
         with self._writing():
-            self._db.execute(
-                "UPDATE attempt SET outcome = 'interrupted', ended_at = ? "
-                "WHERE outcome = 'running'",
-                ended_at,
-            )
-            self._db.execute("UPDATE individual SET status = 'proposed' WHERE status = 'running'")
+            attempts.release(self._db, ended_at)
 
     def retain(self, *, best: int, also: Iterable[str] = (), upto: int | None = None) -> int:
         """Drop the weights that nobody needs, and return of how many; the rows stay.
@@ -365,8 +327,7 @@ class Store:
         needed = rows.needed_blobs(self._db, best, front.union(also), upto)
         drop = rows.kept_blobs(self._db) - needed
         with self._writing():
-            for sha in drop:
-                self._db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
+            rows.drop_blobs(self._db, drop)
         self._ranked().drop(drop)
         with errors_of(self.folder):
             for sha in drop:
@@ -378,8 +339,7 @@ class Store:
         if self._ranking is not None:
             return self._ranking
         found = Ranking(rows.scored(self._db))
-        if self._db.writes:
-            self._ranking = found
+        self._ranking = found if self._db.writes else None
         return found
 
     def _writing(self) -> AbstractContextManager[None]:

@@ -16,6 +16,10 @@ from evopose.errors import ConfigError
 _GPU_NODES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 """Where drivers of GPUs show: CUDA, ROCm, Windows' subsystem for Linux."""
 
+_CPU_INFO = Path("/proc/cpuinfo")
+_BF16_UNITS = ("avx512_bf16", "amx_bf16", "bf16")
+"""Flags of x86 processors, and the feature of ARM's."""
+
 
 def resolve_device(device: str = "auto") -> str:
     """Return `cpu`, `cuda:N` or `mps`; `auto` takes a GPU if there is one.
@@ -74,11 +78,18 @@ def cpu_count() -> int:
     return int(loky.cpu_count())
 
 
+def bf16_units() -> tuple[str, ...] | None:
+    """Return what of the processor computes in bfloat16, by the kernel's names; None: unknown."""
+    if not _CPU_INFO.exists():
+        return None
+    words = set(_CPU_INFO.read_text().split())
+    return tuple(name for name in _BF16_UNITS if name in words)
+
+
 def cpu_name() -> str:
     """Return the processor's name."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
+    if _CPU_INFO.exists():
+        for line in _CPU_INFO.read_text().splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

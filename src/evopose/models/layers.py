@@ -1,6 +1,7 @@
 """Layers that several networks share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,19 @@ class DepthwiseConv2d(nn.Conv2d):
             return super().forward(x.float())
 
 
+@dataclass(kw_only=True)
+class SharedRows:
+    """Which samples are here, of a batch that several processes share. It changes with the batch.
+
+    Random layers draw for the whole of it, so that a sample has the same draw wherever it is.
+    """
+
+    count: int = 0
+    """Samples of the batch, here and elsewhere."""
+    here: slice = field(default_factory=lambda: slice(None))
+    """Those that are here."""
+
+
 class StochasticDepth(nn.Module):
     """Drops a whole residual branch, sample by sample, while training (Huang et al., ECCV 2016).
 
@@ -51,6 +65,8 @@ class StochasticDepth(nn.Module):
 
     generator: torch.Generator | None = None
     """Where the draws come from; None: torch's global generator. See `use_generator`."""
+    rows: SharedRows | None = None
+    """What the samples are part of; None: of nothing larger."""
 
     def __init__(self, rate: float) -> None:
         super().__init__()
@@ -61,15 +77,20 @@ class StochasticDepth(nn.Module):
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
-        draw = torch.rand((len(x), 1, 1, 1), device=x.device, generator=self.generator)
+        count = len(x) if self.rows is None else self.rows.count
+        draw = torch.rand((count, 1, 1, 1), device=x.device, generator=self.generator)
+        if self.rows is not None:
+            draw = draw[self.rows.here]
         return x * ((draw < keep) / keep).to(x.dtype)
 
 
-def use_generator(net: nn.Module, generator: torch.Generator | None) -> None:
-    """Let every stochastic layer of `net` draw from `generator`."""
+def use_generator(
+    net: nn.Module, generator: torch.Generator | None, rows: SharedRows | None = None
+) -> None:
+    """Let every stochastic layer of `net` draw from `generator`, for `rows` if they are given."""
     for module in net.modules():
         if isinstance(module, StochasticDepth):
-            module.generator = generator
+            module.generator, module.rows = generator, rows
 
 
 @torch.no_grad()

@@ -115,7 +115,7 @@ def load_model(path: str | Path) -> LoadedModel:
     """
     card = read_card(path)
     try:
-        net = _build(card)
+        net = build_described(card)
     except (TypeError, EvoposeError) as error:
         raise ModelError(f"{path} describes a network that cannot be built: {error}") from error
     tensors = safetensors.torch.load_file(path)
@@ -134,7 +134,11 @@ def load_model(path: str | Path) -> LoadedModel:
     return LoadedModel(net.eval(), card)
 
 
-def _build(card: ModelCard) -> PoseNetwork:
+def build_described(card: ModelCard, *, outline: bool = False) -> PoseNetwork:
+    """Return a fresh network as a card describes it; with `outline` its weights are only shapes.
+
+    Raises: ModelError, ConfigError for what this version does not build.
+    """
     options = dict(card.config)
     if card.architecture == "evopose2d":
         rotation = options.pop("kernel_rotation", None)
@@ -146,4 +150,5 @@ def _build(card: ModelCard) -> PoseNetwork:
         num_keypoints=len(card.skeleton),
         genotype=card.genotype,
         options=options,
+        outline=outline,
     )

@@ -1,5 +1,6 @@
 """What every pose network offers to training, evaluation and files."""
 
+import inspect
 from typing import Any
 
 from torch import nn
@@ -21,3 +22,8 @@ class PoseNetwork(nn.Module):
     def heatmap_hw(self) -> tuple[int, int]:
         """(height, width) of the heatmaps at `config.input_hw`."""
         raise NotImplementedError
+
+
+def shows_every_stage(net: nn.Module) -> bool:
+    """Return whether `net` has intermediate supervision."""
+    return "every_stage" in inspect.signature(net.forward).parameters

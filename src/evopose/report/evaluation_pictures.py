@@ -12,7 +12,7 @@ from evopose.data.images import read_image, warp_crop
 from evopose.drawing import Image, draw_pose
 from evopose.evaluation.error_kinds import GOOD, INVERSION, KINDS, SWAP, UNLABELLED, kinds_of
 from evopose.evaluation.judging import Evaluation
-from evopose.evaluation.problem import make_problem, similarities
+from evopose.evaluation.problem import make_problem
 from evopose.geometry import apply_affine, box_to_crop, crop_affine
 from evopose.report.evaluation_figures import KIND_COLOURS
 from evopose.report.evaluation_tables import PosePicture
@@ -60,7 +60,7 @@ def _cases(dataset: PoseDataset, evaluation: Evaluation) -> list[_Case]:
     posed = np.flatnonzero(evaluation.nearest >= 0)
     persons = np.array([place[int(i)] for i in evaluation.ids[posed]], np.intp)
     poses, oks = evaluation.nearest[posed], evaluation.oks[posed]
-    kinds, _ = kinds_of(problem, similarities(problem), dataset.skeleton, poses, persons)
+    kinds, _ = kinds_of(problem, dataset.skeleton, poses, persons)
     return [
         _Case(
             person=dataset.instances[persons[at]],

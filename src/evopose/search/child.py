@@ -21,7 +21,6 @@ from torch import Tensor
 from evopose.data.augment import Augmentation
 from evopose.data.crops import open_crops
 from evopose.data.loader import batches
-from evopose.evolution.blobs import BlobStore
 from evopose.genotype import Genotype
 from evopose.models.evopose2d import EvoPose2D, build_evopose2d
 from evopose.models.inputs import InputSpec
@@ -29,12 +28,14 @@ from evopose.models.modelfile import load_model, model_bytes, model_card
 from evopose.models.pixels import normalise
 from evopose.models.transfer import TransferReport, inherit_weights
 from evopose.search.config import SearchConfig
+from evopose.search.places import blobs_at, crops_here, work_folder
 from evopose.skeleton import Skeleton
 from evopose.training.batch_norm import reestimate_batch_norm
 from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, make_fabric, place, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import EpochRecord, FitResult, fit
+from evopose.training.memory import require_memory
 from evopose.training.session import codec_spec, make_encoder
 from evopose.training.validate import Encoder, TrainData, Validation, validate
 
@@ -46,8 +47,13 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
 
     Raises: TrainingDiverged, MemoryError, OSError: the executor sorts them.
     """
+    with work_folder(job) as work:
+        return _train(job, heartbeat, work)
+
+
+def _train(job: dict[str, Any], heartbeat: Heartbeat, work: Path) -> dict[str, Any]:
     begun = time.monotonic()
-    config = SearchConfig.from_json(Path(job["config"]).read_text())
+    config = SearchConfig.from_json(job["config"])
     compute = Compute(**job["compute"])
     prepare(compute)
     train, val = open_data(job, "train"), open_data(job, "fitness")
@@ -61,15 +67,18 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     skeleton = train.cache.skeleton
     genotype = Genotype.from_value(job["genotype"])
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
+    size = sum(parameter.numel() for parameter in net.parameters())
+    require_memory(net.config, training, compute, num_parameters=size)
     encoder = make_encoder(net, codec_spec(training), InputSpec())
-    checkpoint = checkpoint_of(Path(job["work"]), training)
-    told = Path(job["log"]).with_suffix(".transfer.json")
-    if job["start_from"] and not (checkpoint.exists() and told.exists()):
+    checkpoint = checkpoint_of(work, training)
+    told = work / "transfer.json" if job["sends_report"] else Path(job["report"])
+    start = start_of(job)
+    if start and not (checkpoint.exists() and told.exists()):
         heartbeat(phase="inherit")
-        report = inherit(net, job["start_from"], config, train, encoder, compute, training)
+        report = inherit(net, start, config, train, encoder, compute, training)
         found = measure(net, val, encoder, compute, training)
-        start = {"start_loss": found.loss, "start_oks": found.mean_oks}
-        write_atomically(told, json.dumps(json.loads(report.to_json()) | start).encode())
+        begin = {"start_loss": found.loss, "start_oks": found.mean_oks}
+        write_atomically(told, json.dumps(json.loads(report.to_json()) | begin).encode())
     if job["parent_blob"] or config.train_ancestor:
         outcome = fit(
             net,
@@ -83,12 +92,14 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
         )
     else:
         outcome = untrained(measure(net, val, encoder, compute, training))
-    blob = BlobStore(Path(job["blobs"])).put(
+    blob = blobs_at(job["blobs"]).put(
         model_bytes(net, describe(net, skeleton, training, config, job, outcome))
     )
     seconds = time.monotonic() - begun
     busy = sum(r.train_seconds + r.val_seconds for r in outcome.history)
-    inherited = inheritance(told) if job["start_from"] else {}
+    inherited = inheritance(told) if start else {}
+    if start and job["sends_report"]:
+        inherited["report"] = {"path": job["report"], "content": json.loads(told.read_text())}
     return inherited | {
         "blob": blob,
         "loss": outcome.best.val_loss,
@@ -104,6 +115,14 @@ def train_individual(job: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any
     }
 
 
+def start_of(job: dict[str, Any]) -> str | None:
+    """Return the model file whose weights the job's individual starts from, if it has one."""
+    if job["start_blob"]:
+        return str(blobs_at(job["blobs"]).file(job["start_blob"]))
+    path: str | None = job["start_from"]
+    return path
+
+
 def checkpoint_of(work: Path, training: TrainConfig) -> Path:
     """Return the checkpoint's file in an individual's folder.
 
@@ -116,7 +135,7 @@ def checkpoint_of(work: Path, training: TrainConfig) -> Path:
 
 def open_data(job: dict[str, Any], part: str) -> TrainData:
     """Return the persons of one part ("train" or "fitness") of the job's data."""
-    cache = open_crops(Path(job["data"][part]))
+    cache = open_crops(crops_here(job["data"][part]))
     return TrainData(cache=cache, indices=np.arange(len(cache)))
 
 

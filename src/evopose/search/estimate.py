@@ -86,9 +86,10 @@ def measure_throughput(
 
     executor = make_executor(workers)
     try:
-        for slot in range(workers.count):
+        slots = executor.slots
+        for slot in slots:
             executor.submit(slot, job)
-        while len(found) < workers.count:
+        while len(found) < len(slots):
             executor.poll(0.1, tell)
     finally:
         executor.close()
@@ -148,18 +149,20 @@ def estimate(
     *,
     persons: dict[str, int],
     workers: int,
+    alone: int | None = None,
 ) -> Estimate:
     """Return the cost, taking every child to be as slow and as large as the ancestor.
 
-    `persons` are those of "train", "fitness" and "val". Validation is taken to run three times as
-    fast as training.
+    `persons` are those of "train", "fitness" and "val"; `alone` says how many times as fast as a
+    worker the ancestor trains, which on one machine is half of them. Validation is
+    taken to run three times as fast as training.
     """
     evolution = config.evolution
     passes = persons["train"] + persons["fitness"] / 3
     children = evolution.children + evolution.clones
     child = config.child_training.epochs * passes / speed.images_per_second
-    alone = speed.images_per_second * max(1, workers // 2)  # see `Workers.threads_alone`
-    ancestor = config.ancestor_training.epochs * passes / alone
+    alone = alone or max(1, workers // 2)  # see `Workers.threads_alone`
+    ancestor = config.ancestor_training.epochs * passes / (speed.images_per_second * alone)
     rounds = -(-children // workers)
     generation = rounds * child / 3600
     hours = trainings = None

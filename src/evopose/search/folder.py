@@ -9,7 +9,8 @@ from evopose.errors import ConfigError, RunError
 from evopose.evolution.database import DATABASE
 from evopose.evolution.store import Store
 from evopose.search.config import SearchConfig
-from evopose.search.session import SearchData, Workers, versions
+from evopose.search.session import SearchData, Workers
+from evopose.search.versions import versions
 from evopose.training.checkpoint import write_atomically
 
 
@@ -55,6 +56,26 @@ def require_same_data(run: Path, splits: Splits) -> None:
         )
 
 
+def threads_before(
+    run: Path, config: SearchConfig, threads: int | None
+) -> tuple[int | None, int | None]:
+    """Return the threads of a run's workers, those asked for or else those it has had so far, and
+    its ancestor's; None where the run, of an older version, did not note them.
+
+    Raises: RunError if a search that repeats itself is to go on with another number: it changes
+    how sums are rounded, and so what a training gives.
+    """
+    with Store.read(run) as store:
+        meta = store.meta
+    before = meta.get("threads")
+    if config.evolution.window is not None and threads not in (None, before):
+        raise RunError(
+            f"the trainings of {run} have {before} threads each, and it is to repeat itself: go on "
+            f"with --threads {before}, or leave it out"
+        )
+    return threads or before, meta.get("ancestor_threads")
+
+
 def write_config(run: Path, config: SearchConfig) -> None:
     """Write `config.json` into the run folder. Raises: RunError if that cannot be."""
     try:
@@ -92,8 +113,10 @@ def run_meta(config: SearchConfig, data: SearchData, workers: Workers) -> dict[s
         "seed": config.evolution.seed,
         "persons": {name: len(getattr(data, name)) for name in data.crops},
         "input_hw": list(config.input_hw),
-        "device": workers.compute.describe(),
+        "device": workers.describe(),
         "workers": workers.count,
+        "threads": workers.compute.threads,
+        "ancestor_threads": workers.threads_alone,
         "crops": data.crops,
         "crops_at": {"x".join(map(str, hw)): data.crops_at(hw) for hw in config.input_sizes},
         "sigmas_assumed": data.skeleton.sigmas_assumed,

@@ -1,7 +1,6 @@
 """How long a network takes for one image on a device, measured before it is trained."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
@@ -10,6 +9,7 @@ from torch import nn
 
 from evopose.evolution.proposal import Stopwatch
 from evopose.genotype import Genotype
+from evopose.inference.benchmark.timing import timed_calls
 from evopose.models.evopose2d import build_evopose2d
 from evopose.search.config import SearchConfig
 from evopose.training.compute import Compute, make_fabric, place
@@ -43,24 +43,20 @@ def measure_latency(net: nn.Module, input_hw: tuple[int, int], compute: Compute)
     fabric = make_fabric(compute)
     place(net.eval(), fabric.device)
     image = torch.randn(1, 3, *input_hw, device=fabric.device)
-    times: list[float] = []
     with _threads(compute.threads), fabric.autocast():
-        for _ in range(WARM_UP):
-            _timed(net, image, fabric.device)
-        until = time.perf_counter() + SECONDS
-        while len(times) < 11 or (time.perf_counter() < until and len(times) < MOST_IMAGES):
-            times.append(_timed(net, image, fabric.device))
-    return 1000 * median(times)
+        times = timed_calls(
+            lambda: _run(net, image), seconds=SECONDS, warm_up=WARM_UP, least=11, most=MOST_IMAGES
+        )
+    return median(times)
 
 
-def _timed(net: Callable[[torch.Tensor], object], image: torch.Tensor, at: torch.device) -> float:
-    begun = time.perf_counter()
+def _run(net: nn.Module, image: torch.Tensor) -> None:
+    """Run the network, and wait until it is done."""
     net(image)
-    if at.type == "cuda":
-        torch.cuda.synchronize(at)
-    elif at.type == "mps":
+    if image.device.type == "cuda":
+        torch.cuda.synchronize(image.device)
+    elif image.device.type == "mps":
         torch.mps.synchronize()
-    return time.perf_counter() - begun
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from evopose.search.config import SearchConfig
 from evopose.search.network import parse_reference
 
 _EVOLUTION = (
-    "children", "parents", "parents_by", "generations", "hours", "patience", "min_gain", "clones",
-    "rescore", "rescore_seeds",
+    "mode", "window", "children", "parents", "parents_by", "generations", "hours", "patience",
+    "min_gain", "clones", "rescore", "rescore_seeds", "timeout_seconds",
 )  # fmt: skip
 _TRAINING = ("batch_size", "learning_rate", "precision")
 _WHOLE = ("input_hw", "transfer")
@@ -33,8 +33,9 @@ OBJECTIVES: dict[str, dict[str, str]] = {
 def override(config: SearchConfig, **options: Any) -> SearchConfig:
     """Return `config` with the given options replaced; an option that is None is left alone.
 
-    Options: `objective` (a name in `OBJECTIVES`), `children`, `parents`, `parents_by`,
-    `generations`, `hours`, `patience`, `min_gain`, `clones`, `rescore`, `rescore_seeds`,
+    Options: `objective` (a name in `OBJECTIVES`), `mode`, `window`, `children`, `parents`,
+    `parents_by`, `generations`, `hours`, `patience`, `min_gain`, `clones`, `rescore`,
+    `rescore_seeds`, `timeout_seconds`,
     `target_parameters`, `target_macs`, `target_latency_ms`, `gamma` (of all targets),
     `max_parameters`, `max_macs`, `max_latency_ms`, `seed`, `input_hw`, `epochs` (of a child),
     `ancestor_epochs` (0: its weights are taken as they are), `batch_size`, `learning_rate` (both

@@ -1,14 +1,11 @@
 """A search on real data: from DATA and a configuration to a run folder with individuals in it."""
 
-import platform
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits
@@ -20,21 +17,32 @@ from evopose.evolution.engine import run_search
 from evopose.evolution.executors import EXECUTORS
 from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
-from evopose.evolution.jobs import Executor
+from evopose.evolution.jobs import Executor, Job
 from evopose.evolution.proposal import Measure, Stopwatch
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
 from evopose.models.devices import cpu_count
 from evopose.models.evopose2d_plan import plan_complexity
+from evopose.search.cluster import Cluster
 from evopose.search.config import SearchConfig
+from evopose.search.courier import Courier
 from evopose.search.latency import make_stopwatch
 from evopose.search.logs import search_log
+from evopose.search.places import (
+    Places,
+    check_job,
+    clear_blobs,
+    crops_place,
+    forget_marker,
+    places_of,
+    publish_crops,
+)
+from evopose.search.versions import versions
 from evopose.skeleton import Skeleton
 from evopose.structures import PoseDataset
 from evopose.training.compute import Compute
 from evopose.training.session import codec_spec, cut_crops
 from evopose.training.validate import TrainData
-from evopose.version import VERSION
 
 Event = dict[str, Any]
 
@@ -75,7 +83,7 @@ def _folders(parts: dict[str, TrainData]) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """How a search is spread over this machine."""
+    """How a search is spread over this machine, or a cluster."""
 
     compute: Compute
     count: int = 1
@@ -83,6 +91,10 @@ class Workers:
     """A name in `EXECUTORS`."""
     latency: Compute | None = None
     """Where latencies are measured; None: where trainings run."""
+    ancestor_threads: int | None = None
+    """Threads with which the ancestor trains; None: `threads_alone`."""
+    cluster: Cluster | None = None
+    """With executor "ray", and then `count` is how many workers there were when it was asked."""
 
     @property
     def threads_alone(self) -> int:
@@ -90,9 +102,20 @@ class Workers:
 
         Not all: threads that wait for each other at every step crawl as soon as another program
         takes one core of theirs (seen on two cores: 20 images a second instead of 366, and 230
-        with one thread).
+        with one thread). On a cluster they are what its machine keeps for it.
         """
+        if self.cluster is not None:
+            return self.compute.threads
         return max(self.compute.threads, self.compute.threads * self.count // 2)
+
+    @property
+    def shared(self) -> str | None:
+        """The folder or URL that all machines of a cluster see, if one is needed."""
+        return None if self.cluster is None else self.cluster.shared
+
+    def describe(self) -> str:
+        """Return the device of a worker in one line."""
+        return self.compute.describe() if self.cluster is None else self.cluster.device
 
 
 def choose_workers(
@@ -120,6 +143,18 @@ def choose_workers(
     if executor == "inline" and count > 1:
         raise ConfigError("inline trains one individual at a time: give --workers 1, or process")
     return Workers(compute=replace(compute, threads=threads), count=count, executor=executor)
+
+
+def repeatable(config: SearchConfig, workers: Workers) -> SearchConfig:
+    """Return the configuration of a search that repeats itself, however long trainings take.
+
+    An asynchronous one gets a window, twice as wide as there are workers: with it slots hardly
+    ever wait (`benchmarks/utilisation.py`). Generations repeat themselves anyway.
+    """
+    evolution = config.evolution
+    if evolution.mode == "async" and evolution.window is None:
+        evolution = replace(evolution, window=2 * workers.count)
+    return replace(config, evolution=evolution)
 
 
 def parts_of(splits: Splits) -> dict[str, PoseDataset]:
@@ -171,7 +206,8 @@ def search(
     Checkpoints of individuals that are done are deleted; those of failed ones may tell why. Events
     are logged (see `search_log`), then told to `on_event`.
     """
-    work = store.folder / "work"
+    places = places_of(store.folder, workers.shared)
+    work = Path(places.work or store.folder / "work")
 
     def pass_on(event: Event) -> None:
         if event["kind"] == "done":
@@ -181,7 +217,7 @@ def search(
 
     for one in store.individuals(status="done"):
         shutil.rmtree(work / one.id, ignore_errors=True)
-    executor = make_executor(workers)
+    executor = open_executor(store, config, data, workers, places)
     try:
         with search_log(store.folder, slots=len(executor.slots)) as log:
             return run_search(
@@ -198,14 +234,42 @@ def search(
             )
     finally:
         executor.close()
+        if not places.shared:
+            forget_marker(places)
         with suppress(OSError):  # not empty: what was interrupted goes on from there
             work.rmdir()
 
 
-def make_executor(workers: Workers) -> Executor:
-    """Return the executor that trains individuals on this machine."""
-    options = {} if workers.executor == "inline" else {"slots": workers.count}
+def make_executor(workers: Workers, check: Job | None = None) -> Executor:
+    """Return the executor that trains individuals; on a cluster, machines that pass `check`."""
+    cluster = workers.cluster
+    options: dict[str, Any] = {} if workers.executor == "inline" else {"slots": workers.count}
+    if cluster is not None:
+        options = {
+            "address": cluster.address,
+            "slots": cluster.limit if cluster.address else workers.count,
+            "cpus": cpu_count(),
+            "threads": workers.compute.threads,
+            "gpus": cluster.gpus,
+            "check": check,
+        }
     return EXECUTORS[workers.executor](**options)
+
+
+def open_executor(
+    store: Store, config: SearchConfig, data: SearchData, workers: Workers, places: Places
+) -> Executor:
+    """Return the executor of a search. On a cluster, crops are put where workers find them, and
+    each worker shows that it can read them and exchange weights before it is used."""
+    if workers.cluster is None:
+        return make_executor(workers)
+    folders = {f for hw in config.input_sizes for f in data.crops_at(hw).values()}
+    for folder in sorted(folders):
+        publish_crops(places, folder)
+    if places.shared:
+        clear_blobs(places)  # what a killed search left
+    executor = make_executor(workers, check_job(places, folders, versions()))
+    return Courier(executor, places, store.blobs) if places.shared else executor
 
 
 def make_measure(config: SearchConfig, num_keypoints: int) -> Measure:
@@ -222,6 +286,11 @@ def stopwatch_of(config: SearchConfig, workers: Workers, *, num_keypoints: int) 
     """Return what measures latencies, where the fitness needs them."""
     if not config.evolution.fitness.needs_latency:
         return None
+    if workers.cluster is not None and workers.latency is None:
+        raise ConfigError(
+            "the latency of networks is measured on this machine, not on the cluster: say on which "
+            "device with --latency-device"
+        )
     return make_stopwatch(config, workers.latency or workers.compute, num_keypoints=num_keypoints)
 
 
@@ -229,20 +298,25 @@ def make_jobs(
     config: SearchConfig, data: SearchData, workers: Workers
 ) -> Callable[[Individual, int, Individual | None, Store], dict[str, Any]]:
     """Return the function from an individual to the job that trains it."""
-    described = versions()
+    described, config_json = versions(), config.to_json()
 
     def make_job(
         one: Individual, attempt: int, parent: Individual | None, store: Store
     ) -> dict[str, Any]:
         run = store.folder.resolve()
+        places = places_of(run, workers.shared)
         parent_blob = parent.blob if parent else None
         assert parent is None or parent_blob, f"the weights of {one.id}'s parent are kept"
-        start_from = store.blobs.path(parent_blob).resolve() if parent_blob else None
+        start_blob, start_from = parent_blob, None
+        crops = data.crops_at(one.genotype.network.input_hw or config.input_hw)
         compute = workers.compute
         if one.kind == "ancestor":  # it is alone
-            compute = replace(compute, threads=workers.threads_alone)
+            threads = workers.ancestor_threads or workers.threads_alone
+            compute = replace(compute, threads=threads)
         if parent is None and config.ancestor_weights:
             start_from = Path(config.ancestor_weights).resolve()
+            if places.shared:
+                start_blob = store.blobs.put(start_from.read_bytes())
         return {
             "function": "evopose.search.child:train_individual",
             "id": one.id,
@@ -250,20 +324,18 @@ def make_jobs(
             "genotype": one.genotype.to_value(),
             "seed": one.seed,
             "parent_blob": parent_blob,
+            "start_blob": start_blob,
             "start_from": start_from and str(start_from),
-            "config": str(run / "config.json"),
-            "blobs": str(run / "blobs"),
-            "work": str(run / "work" / one.id),
+            "config": config_json,
+            "blobs": places.blobs,
+            "work": places.work and f"{places.work}/{one.id}",
             "log": str(run / "logs" / f"{one.id}.jsonl"),
-            "data": data.crops_at(one.genotype.network.input_hw or config.input_hw),
+            "report": str(run / "logs" / f"{one.id}.transfer.json"),
+            "sends_report": places.shared,
+            "data": {part: crops_place(places, folder) for part, folder in crops.items()},
             "data_digest": data.digest,
             "compute": asdict(compute),
             "versions": described,
         }
 
     return make_job
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that results depend on."""
-    return {"evopose": VERSION, "torch": torch.__version__, "python": platform.python_version()}

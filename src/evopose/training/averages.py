@@ -37,5 +37,5 @@ def warm_batch_norms(net: nn.Module, step: int) -> None:
     at least the usual one."""
     momentum = max(BATCH_NORM_MOMENTUM, 1 / (step + 1))
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             module.momentum = momentum

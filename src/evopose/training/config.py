@@ -12,6 +12,8 @@ from evopose.training.losses import LOSSES
 
 ANY_CODEC = ("mse", "softmax")
 """Losses on heatmaps whichever codec made them."""
+LARGE_BATCH_WARMUP = 5.0
+"""Epochs over which the rate climbs at least, where a larger batch has raised it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,26 @@ class TrainConfig:
             epochs=epochs,
             warmup_epochs=self.warmup_epochs * part,
             milestones=tuple(milestone * part for milestone in self.milestones),
+        )
+
+    def scaled_to(self, batch_size: int) -> "TrainConfig":
+        """Return the configuration for batches of that size, the learning rate in proportion.
+
+        A rate that rises is warmed up over at least `LARGE_BATCH_WARMUP` epochs, or a tenth of a
+        shorter training: from where the warm-up began, or from the old rate if there was none.
+
+        Source: Goyal et al., arXiv 1706.02677, sections 2.1 and 2.2, for SGD with momentum.
+        """
+        factor = batch_size / self.batch_size
+        rate = self.learning_rate * factor
+        least = min(LARGE_BATCH_WARMUP, self.epochs / 10) if factor > 1 else 0.0
+        begin = self.warmup_from if self.warmup_epochs else self.learning_rate * (factor > 1)
+        return replace(
+            self,
+            batch_size=batch_size,
+            learning_rate=rate,
+            warmup_epochs=max(self.warmup_epochs, least),
+            warmup_from=min(begin, rate),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,22 +20,19 @@ from torch.optim.swa_utils import AveragedModel
 from evopose.data.loader import Batch, batches
 from evopose.data.pose_sources import PoseSource
 from evopose.errors import RunError, TrainingDiverged
-from evopose.models.layers import use_generator
-from evopose.models.pixels import normalise
+from evopose.models.layers import SharedRows, use_generator
+from evopose.models.network import shows_every_stage
 from evopose.training.averages import warm_batch_norms, weight_average
 from evopose.training.checkpoint import load_checkpoint, save_checkpoint
 from evopose.training.compute import Compute, make_fabric, place
 from evopose.training.config import TrainConfig
+from evopose.training.gradients import add_gradients
 from evopose.training.losses import LOSSES
 from evopose.training.optimizer import make_optimizer
+from evopose.training.processes import Share, from_first, total
 from evopose.training.schedule import learning_rate
-from evopose.training.validate import (
-    Encoder,
-    TrainData,
-    Validation,
-    judge,
-    validate,
-)
+from evopose.training.shared_norms import share_batch_norms, unshare_batch_norms
+from evopose.training.validate import Encoder, TrainData, Validation, validate
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[dict[str, Any]], None]
@@ -95,6 +92,9 @@ def fit(
 ) -> FitResult:
     """Train `net` in place and return the history.
 
+    Of several processes (`compute.processes`) each calls this alike: they share every batch, end
+    with the same weights, and the first alone writes and is told of progress.
+
     Goes on from `checkpoint` if that file exists. `on_progress` gets a dict at each step. `poses`
     and `val_poses` are what a network that refines poses is given beside the images.
 
@@ -111,6 +111,7 @@ def fit(
         session.take_best()
     finally:
         use_generator(net, None)
+        unshare_batch_norms(net)
         if config.warm_averages:
             warm_batch_norms(net, WARM_STEPS)
     return FitResult(history=tuple(session.history), finished=session.finished)
@@ -135,9 +136,14 @@ class _Session:
     ) -> None:
         self.train_data, self.val_data, self.config = train, val, config
         self.compute, self.encoder, self.checkpoint = compute, encoder, checkpoint
-        self.on_progress = on_progress
-        self.fabric = make_fabric(compute)
+        spare = not LOSSES[config.loss].every_stage and shows_every_stage(net)
+        self.fabric = make_fabric(compute, spare_parameters=spare)
+        self.first: bool = self.fabric.is_global_zero
+        """Whether this is the process that writes and tells."""
+        self.on_progress = on_progress if self.first else lambda event: None
         place(net, self.fabric.device)
+        if compute.processes > 1:
+            share_batch_norms(net, self.fabric.device)
         self.net = net
         self.optimizer = make_optimizer(net, config)
         average = weight_average(config.ema_decay, warm=config.warm_averages)
@@ -145,7 +151,8 @@ class _Session:
             AveragedModel(net, multi_avg_fn=average, use_buffers=True) if config.ema_decay else None
         )
         self.generator = torch.Generator(self.fabric.device).manual_seed(config.seed)
-        use_generator(net, self.generator)
+        self.rows = SharedRows()
+        use_generator(net, self.generator, self.rows)
         self.steps_per_epoch = -(-len(train) // config.batch_size)
         self.epoch = self.step = 0
         self.loss_sum = self.loss_count = self.train_seconds = 0.0
@@ -175,9 +182,9 @@ class _Session:
         self.net.load_state_dict(self.best)
 
     def save(self) -> None:
-        """Write a checkpoint, if one was asked for."""
+        """Write a checkpoint, if one was asked for. It suits any number of processes."""
         self.saved_at = time.monotonic()
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self.first:
             return
         state = {name: getattr(self, name) for name in _PROGRESS}
         state |= {
@@ -191,7 +198,8 @@ class _Session:
         save_checkpoint(self.checkpoint, state)
 
     def _restore(self) -> None:
-        state = load_checkpoint(self.checkpoint) if self.checkpoint else None
+        path = self.checkpoint
+        state = from_first(self.fabric, lambda: load_checkpoint(path) if path else None)
         if state is None:
             return
         if TrainConfig.from_dict(state["config"]) != self.config:
@@ -233,7 +241,7 @@ class _Session:
                     "images_per_second": self.step * self.config.batch_size / self.train_seconds,
                 }
             )
-            if should_stop():
+            if total(self.fabric, float(should_stop())):  # whoever was asked, all stop here
                 raise _Stop
             if now - self.saved_at > self.config.checkpoint_seconds:
                 self.save()
@@ -248,6 +256,7 @@ class _Session:
             epoch=self.epoch,
             shuffle=True,
             start=self.step,
+            share=Share.of(self.fabric).rows,
             threads=max(1, self.compute.threads // 2),
         )
 
@@ -259,7 +268,19 @@ class _Session:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        total, count = self._backward(batch)
+        summed, divisor = add_gradients(
+            self.wrapped,
+            batch,
+            min(self.config.batch_size, len(self.train_data) - self.step * self.config.batch_size),
+            self.config,
+            fabric=self.fabric,
+            encoder=self.encoder,
+            rows=self.rows,
+            poses=self.poses,
+            epoch=self.epoch,
+        )
+        if not math.isfinite(summed):
+            self._diverged(batch, f"loss is {summed}")
         norm = nn.utils.clip_grad_norm_(
             self.net.parameters(), self.config.clip_norm or float("inf")
         )
@@ -268,27 +289,9 @@ class _Session:
         self.wrapped_optimizer.step()
         if self.ema:
             self.ema.update_parameters(self.net)
-        self.loss_sum += total
-        self.loss_count += count
-        return total / count
-
-    def _backward(self, batch: Batch) -> tuple[float, float]:
-        """Add up gradients over the parts of the batch; return the loss's sum and divisor."""
-        device, part = self.fabric.device, -(-len(batch.images) // self.config.accumulate)
-        loss = LOSSES[self.config.loss]
-        asked = judge(loss, self.encoder, batch, device, self.poses, self.epoch)
-        divisor = max(float(loss.divisor(asked.target, asked.visibility)), 1.0)
-        total = 0.0
-        for start in range(0, len(batch.images), part):
-            piece = slice(start, start + part)
-            images = normalise(batch.images[piece], device, self.encoder.input)
-            outputs = asked.outputs(self.wrapped, images, piece)
-            numerator = loss.value(outputs, asked.target[piece], asked.visibility[piece])
-            self.fabric.backward(numerator / divisor)
-            total += numerator.item()
-        if not math.isfinite(total):
-            self._diverged(batch, f"loss is {total}")
-        return total, divisor
+        self.loss_sum += summed
+        self.loss_count += divisor
+        return summed / divisor
 
     def _diverged(self, batch: Batch, what: str) -> None:
         names = self.train_data.names(batch.index[:8])

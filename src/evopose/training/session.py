@@ -21,10 +21,11 @@ from evopose.models.modelfile import model_card, save_model
 from evopose.models.network import PoseNetwork
 from evopose.structures import PoseDataset
 from evopose.training.checkpoint import write_atomically
-from evopose.training.compute import Compute, prepare
+from evopose.training.compute import Compute, make_fabric, prepare
 from evopose.training.config import TrainConfig
 from evopose.training.loop import FitResult, fit
 from evopose.training.losses import LOSSES, window
+from evopose.training.processes import from_first
 from evopose.training.validate import Encoder, TrainData
 
 PosesOf = Callable[[PoseDataset, TrainData], PoseSource]
@@ -112,29 +113,29 @@ def train_network(
 
     Writes `checkpoint.pt`, `history.jsonl`, `config.json` and at the end `model.safetensors` in
     the folder `out`. `poses_of` gives a network that refines poses those to refine, for the
-    persons of either split.
+    persons of either split. Of several processes (see `fit`) the first alone reads and writes the
+    folder; the first on each machine cuts the crops.
 
     Raises: RunError where `out` holds a training already and `resume` is not set, or one with
     other options, network or data.
     """
     checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists() and not resume:
-        raise RunError(
-            f"{out} holds a training already: go on with --resume, or choose another --out"
-        )
+    fabric = make_fabric(compute)
+    begun = from_first(fabric, lambda: _begun(checkpoint, resume=resume))
     prepare(compute)
     codec = codec_spec(training, net.config.input_hw)
-    train, val = (
-        cut_crops(
-            part,
-            net.config.input_hw,
-            margin=MARGIN,
-            padding=training.input.box_padding,
-            align_corners=codec.align_corners,
-            on_progress=on_data,
+    with fabric.rank_zero_first(local=True):
+        train, val = (
+            cut_crops(
+                part,
+                net.config.input_hw,
+                margin=MARGIN,
+                padding=training.input.box_padding,
+                align_corners=codec.align_corners,
+                on_progress=on_data,
+            )
+            for part in (data.train, data.val)
         )
-        for part in (data.train, data.val)
-    )
     poses = poses_of(data.train, train) if poses_of else None
     val_poses = poses_of(data.val, val) if poses_of else None
     described = training.to_dict() | {
@@ -142,7 +143,7 @@ def train_network(
         "skeleton": data.train.skeleton.to_json(),
         "data": data.digest,
     }
-    _write_config(out / "config.json", described, goes_on=checkpoint.exists())
+    from_first(fabric, lambda: _write_config(out / "config.json", described, goes_on=begun))
 
     def note(event: dict[str, Any]) -> None:
         if event.get("kind") == "epoch":
@@ -164,7 +165,7 @@ def train_network(
         should_stop=should_stop,
     )
     model = out / "model.safetensors"
-    if outcome.finished:
+    if outcome.finished and fabric.is_global_zero:
         provenance = provenance | {
             "training": training.to_dict(),
             "data": data.digest,
@@ -179,6 +180,16 @@ def train_network(
         )
         save_model(model, net, card)
     return Trained(model=model, outcome=outcome)
+
+
+def _begun(checkpoint: Path, *, resume: bool) -> bool:
+    """Return whether there is a training to go on with; raise RunError if it should not be."""
+    if checkpoint.exists() and not resume:
+        raise RunError(
+            f"{checkpoint.parent} holds a training already: go on with --resume, or choose another "
+            "--out"
+        )
+    return checkpoint.exists()
 
 
 def _write_config(path: Path, described: dict[str, Any], *, goes_on: bool) -> None:

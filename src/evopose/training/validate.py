@@ -19,6 +19,7 @@ from evopose.metrics.oks import oks
 from evopose.models.inputs import InputSpec
 from evopose.models.pixels import normalise
 from evopose.training.losses import LOSSES, Loss
+from evopose.training.processes import Share, summed, total
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,16 +114,18 @@ def validate(
 ) -> Validation:
     """Return loss, OKS and predictions of `net` on the crops as they are, without augmentation.
 
-    `on_batch` is called after each batch: a sign of life.
+    `on_batch` is called after each batch: a sign of life. Processes that train together share the
+    persons, and each gets the whole.
     """
     begun = time.monotonic()
     was_training = net.training
     net.eval()
-    total = count = 0.0
-    found = []
+    numerators = divisors = 0.0
+    mine = Share.of(fabric).rows
+    found = [_nobody(data)]
     for batch in batches(
         data.cache,
-        indices=data.indices,
+        indices=data.indices[mine],
         batch_size=batch_size,
         augmentation=Augmentation.none(),
         seed=0,
@@ -133,21 +136,42 @@ def validate(
         with fabric.autocast():
             outputs = asked.outputs(net, normalise(batch.images, fabric.device, encoder.input))
         numerator, divisor = LOSSES[loss](outputs, asked.target, asked.visibility)
-        total += numerator.item()
-        count += divisor.item()
+        numerators += numerator.item()
+        divisors += divisor.item()
         found.append(encoder.codec.decode(outputs[-1].cpu().numpy()))
         on_batch()
     net.train(was_training)
-    xy_crop = np.concatenate([xy for xy, _ in found])
+    xy_crop, scores = (
+        _gathered(fabric, np.concatenate(parts), mine, len(data))
+        for parts in zip(*found, strict=True)
+    )
     per_person = crop_oks(data, xy_crop)
     return Validation(
-        loss=total / max(count, 1.0),
+        loss=total(fabric, numerators) / max(total(fabric, divisors), 1.0),
         mean_oks=float(np.nanmean(per_person)) if np.isfinite(per_person).any() else 0.0,
         oks=per_person,
         xy_crop=xy_crop,
-        scores=np.concatenate([score for _, score in found]),
+        scores=scores,
         seconds=time.monotonic() - begun,
     )
+
+
+def _nobody(data: TrainData) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return predictions and scores of no person."""
+    keypoints = data.cache.keypoints.shape[1]
+    return np.empty((0, keypoints, 2)), np.empty((0, keypoints))
+
+
+def _gathered(
+    fabric: Any, part: NDArray[np.float64], places: slice, count: int
+) -> NDArray[np.float64]:
+    """Return (count, ...): what every process has, each at its own places."""
+    if fabric.world_size == 1:
+        return part
+    whole = torch.zeros((count, *part.shape[1:]), dtype=torch.float64, device=fabric.device)
+    whole[places] = torch.from_numpy(part).to(whole)
+    gathered: NDArray[np.float64] = summed(whole).cpu().numpy()
+    return gathered
 
 
 def crop_oks(data: TrainData, xy_crop: NDArray[np.float64]) -> NDArray[np.float64]:

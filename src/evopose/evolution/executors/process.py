@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -56,7 +57,8 @@ class ProcessExecutor:
         self._environment = environment or {}
         self._pools: list[ProcessPoolExecutor | None] = [None] * slots
         self._running: dict[int, _Running] = {}
-        self._scratch = Path(tempfile.mkdtemp(prefix="evopose-"))
+        # Made only when a job without a log has something to tell.
+        self._scratch = Path(tempfile.gettempdir()) / f"evopose-{uuid.uuid4().hex}"
 
     @property
     def slots(self) -> Sequence[int]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.export.metadata import HEATMAPS, INPUT
 from evopose.export.sessions import open_onnx
@@ -50,6 +51,14 @@ class OnnxModel:
 
     def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps of crops."""
+        return self.run(self.to_input(crops))
+
+    def to_input(self, crops: Crops) -> NDArray[np.float32]:
+        """Return the input of crops."""
         require_crops(crops, self.card)
-        (answer,) = self.session.run([HEATMAPS], {INPUT: self.about.to_input(crops)})
+        return self.about.to_input(crops)
+
+    def run(self, images: NDArray[np.float32]) -> Heatmaps:
+        """Return the heatmaps of an input."""
+        (answer,) = self.session.run([HEATMAPS], {INPUT: images})
         return np.asarray(answer, np.float32)

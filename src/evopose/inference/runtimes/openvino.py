@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evopose.export.metadata import CARD, EXPORT, HEATMAPS, INPUT
 from evopose.export.sessions import compile_openvino, read_openvino
@@ -22,18 +23,24 @@ class OpenVinoModel:
 
     compiled: Any
     about: ExportedCard
+    asked: str
+    """The precision to compute in: what its file says, unless another was given."""
 
     @classmethod
-    def load(cls, path: str | Path, *, threads: int = 0) -> "OpenVinoModel":
+    def load(
+        cls, path: str | Path, *, threads: int = 0, precision: str | None = None
+    ) -> "OpenVinoModel":
         """Return the network of an OpenVINO (.xml) or ONNX file; `threads` 0: all.
+
+        `precision`: what to compute in, where the processor can; None: what the file says.
 
         Raises: ModelError for a file that cannot be run, or that `evopose export` did not write.
         """
         model = read_openvino(Path(path))
         about = ExportedCard.read(_metadata(model), source=str(path))
-        precision = HINTS.get(about.precision, "f32")
-        compiled = compile_openvino(model, threads=threads, precision=precision)
-        return cls(compiled=compiled, about=about)
+        asked = precision or about.precision
+        compiled = compile_openvino(model, threads=threads, precision=HINTS.get(asked, "f32"))
+        return cls(compiled=compiled, about=about, asked=asked)
 
     @property
     def card(self) -> ModelCard:
@@ -52,7 +59,13 @@ class OpenVinoModel:
         import openvino
 
         version = openvino.__version__.partition("-")[0]
-        return f"openvino {version}, {self.about.precision}, cpu"
+        return f"openvino {version}, {self.asked}, cpu"
+
+    @property
+    def computes(self) -> str:
+        """The precision in which it computes: float32 where the processor has no other."""
+        taken = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return next((name for name, hint in HINTS.items() if hint == taken), "float32")
 
     @property
     def _output(self) -> Any:
@@ -60,8 +73,16 @@ class OpenVinoModel:
 
     def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps of crops."""
+        return self.run(self.to_input(crops))
+
+    def to_input(self, crops: Crops) -> NDArray[np.float32]:
+        """Return the input of crops."""
         require_crops(crops, self.card)
-        answer = self.compiled({INPUT: self.about.to_input(crops)})
+        return self.about.to_input(crops)
+
+    def run(self, images: NDArray[np.float32]) -> Heatmaps:
+        """Return the heatmaps of an input."""
+        answer = self.compiled({INPUT: images})
         return np.asarray(answer[self._output], np.float32)
 
 

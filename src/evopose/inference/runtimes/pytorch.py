@@ -55,10 +55,18 @@ class TorchModel:
         """What runs it, in words."""
         return f"pytorch {torch.__version__}, float32, {self.device}"
 
-    @torch.inference_mode()
     def heatmaps(self, crops: Crops) -> Heatmaps:
         """Return the heatmaps of crops."""
+        return self.run(self.to_input(crops))
+
+    def to_input(self, crops: Crops) -> Tensor:
+        """Return the input of crops."""
         require_crops(crops, self.card)
-        answer: Tensor = self.net(normalise(crops, self.device, self.card.input))
+        return normalise(crops, self.device, self.card.input)
+
+    @torch.inference_mode()
+    def run(self, images: Tensor) -> Heatmaps:
+        """Return the heatmaps of an input."""
+        answer: Tensor = self.net(images)
         found: Heatmaps = answer.float().cpu().numpy()
         return found
