@@ -61,6 +61,7 @@ def main() -> None:
         models,
         predict,
         space,
+        status,
         train,
         watch,
     )

@@ -114,8 +114,8 @@ class Store:
 
     def individual(self, id: str) -> Individual:
         """Return one individual. Raises: RunError if there is none of that id."""
-        for found in rows.individuals(self._db, id=id):
-            return found
+        if found := rows.individuals(self._db, id=id):
+            return found[0]
         raise RunError(
             f"the run in {self.folder} has no individual {id!r}: its ancestor is 0, its mutants "
             f"are 1 to {self.last_birth()}, its clones c1 to c{self.last_generation()}"
