@@ -53,6 +53,7 @@ def main() -> None:
         compare,
         data,
         data_import,
+        doctor,
         evaluate,
         evolve,
         export,

@@ -28,7 +28,7 @@ from evopose.report.text import duration
 MOST_FAILURES = 2000
 """So many of the last failures are told apart by reason."""
 
-MOST_LOGS = 1000
+MOST_LOGS = 300
 """So many logs are measured one by one; of more, an even choice is."""
 
 
