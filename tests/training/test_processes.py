@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evopose.errors import ConfigError, RunError
@@ -21,6 +21,7 @@ TORCHRUN = {
 }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 40), parts=st.integers(1, 6), processes=st.integers(1, 9))
 def test_every_sample_of_every_part_has_one_process(count, parts, processes) -> None:
     batch = list(range(100, 100 + count))
