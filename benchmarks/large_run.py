@@ -3,13 +3,13 @@
     python benchmarks/large_run.py [--individuals 100000] [--epochs 10] [--folder DIR]
 
 Fills a run folder as a search would have: a family of mutants in generations of 64 with their
-clones, each with the record of its epochs, what it inherited, an attempt and (the best only) its
-weights; 64 of the last generation are still in training. Then measures, on a copy that is thrown
-away, what the coordinator does for every child and generation, and in processes of their own
-`evopose status` and the files of the report. Exits 1 if a limit is missed.
+clones, each with the record of its epochs, what it inherited and an attempt; the last generation
+is in training. Then does, on copies, what the coordinator does for every child and generation, and
+in processes of their own what `evopose status` and `evopose report` do. Exits 1 if a limit is
+missed.
 
-Sizes and losses are made up; no weights are written. With --folder the run is kept, and used again
-if it is there.
+Sizes and losses are made up, and no weights are written. Results of the coordinator's steps hold
+the time in which the disk makes them durable.
 """
 
 import argparse
@@ -21,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,15 +48,13 @@ SECONDS = 600.0
 """A child's training."""
 
 
+@functools.cache
 def measure(genotype: Genotype) -> Size:
     """Parameters and multiply-adds of the network at 256x192."""
     size = plan_complexity(
         EvoPose2DConfig(genotype=genotype, input_hw=(256, 192), num_keypoints=17)
     )
     return Size(num_parameters=size.num_parameters, num_macs=size.num_macs)
-
-
-cached_measure = functools.cache(measure)
 
 
 # The run
@@ -208,33 +208,22 @@ def events(everyone: list[Individual]) -> Iterator[dict[str, Any]]:
 # What is measured
 
 
-def milliseconds(call: Callable[[], object], repeats: int = 5) -> float:
-    """Return the median time of a call."""
-    times = []
-    for _ in range(repeats):
+def generation(store: Store, config: EvolutionConfig, number: int) -> dict[str, float]:
+    """Propose a generation, tell a result of each child and close it, as the engine does; return
+    the milliseconds of each step, a child."""
+    parts: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def step(name: str) -> Iterator[None]:
         begun = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - begun))
-    return statistics.median(times)
+        yield
+        parts[name] += 1000 * (time.perf_counter() - begun) / CHILDREN
 
-
-def generation(store: Store, config: EvolutionConfig, number: int, parts: dict[str, float]) -> None:
-    """Propose a generation, store it, tell a result of each child and close it, as the engine."""
-
-    def timed(name: str, call: Callable[[], Any]) -> Any:
-        begun = time.perf_counter()
-        found = call()
-        parts[name] = parts.get(name, 0.0) + 1000 * (time.perf_counter() - begun)
-        return found
-
-    def parents() -> list[str]:
-        rng = np.random.default_rng([number])
-        return PARENTS_BY[config.parents_by](store.standings(), config.parents, rng)
-
-    ids = timed("parents", parents)
-    proposal = timed(
-        "mutate",
-        lambda: propose_generation(
+    rng = np.random.default_rng([number])
+    with step("choosing parents"):
+        ids = PARENTS_BY[config.parents_by](store.standings(), config.parents, rng)
+    with step("mutating"):
+        proposal = propose_generation(
             [store.individual(id) for id in ids],
             SPACE,
             generation=store.last_generation() + 1,
@@ -243,114 +232,146 @@ def generation(store: Store, config: EvolutionConfig, number: int, parts: dict[s
             search_seed=number,
             training_seed=0,
             fitness=Fitness(max_parameters=6_000_000),
-            measure=cached_measure,
+            measure=measure,
             known=lambda genotype: store.known(genotype.digest),
             now=0.0,
-        ),
-    )
+        )
     assert len(proposal.children) == CHILDREN
-    timed("store", lambda: store.propose(proposal.children))
-    rng = np.random.default_rng(number)
+    with step("storing children"):
+        store.propose(proposal.children)
     for one in proposal.children:
-        no = timed("lease", lambda one=one: store.lease(one.id, slot=0, seconds=60))
+        with step("leasing"):
+            no = store.lease(one.id, slot=0, seconds=60)
         loss = float(rng.uniform(0.2, 1.0))
         result = result_of(loss, 10, rng)
         del result["blob"]
-        told = {"loss": loss, "error": loss, "fitness": Fitness().score(loss, one.size)}
-        timed("result", lambda one=one: store.finish(one.id, no, result=result, **told))
-    timed("best", lambda: store.best(1))
-    timed("retain", lambda: store.retain(best=config.keep_best, also=ids))
-    timed("Pareto set", store.pareto)
-    timed("best by generation", store.best_by_generation)
-    timed("time spent", store.spent_seconds)
+        fitness = Fitness().score(loss, one.size)
+        with step("taking a result"):
+            store.finish(one.id, no, loss=loss, error=loss, fitness=fitness, result=result)
+    with step("closing a generation"):
+        store.best(1)
+        if config.parents_by != "random":
+            store.retain(best=config.keep_best, also=ids)
+        store.pareto()
+        store.best_by_generation()
+        store.spent_seconds()
+    return dict(parts)
 
 
-def coordinate(folder: Path, parents_by: str) -> None:
-    """Be the coordinator for some generations; print JSON: milliseconds a child, and peak MB."""
+def coordinate(folder: Path, parents_by: str) -> dict[str, Any]:
+    """Be the coordinator for some generations; return milliseconds a child, and peak memory."""
     config = EvolutionConfig(parents_by=parents_by)
-    parts: list[dict[str, float]] = []
-    begun = time.perf_counter()
     with Store.open(folder) as store:
-        opened = time.perf_counter() - begun
-        store._db.execute("UPDATE individual SET status = 'failed' WHERE status = 'proposed'")
         store.begin_session(CHILDREN)
-        for number in range(6):
-            parts.append({})
-            generation(store, config, number, parts[-1])
-    warm = {name: statistics.median(p[name] for p in parts[1:]) / CHILDREN for name in parts[0]}
-    print(json.dumps({"open": opened, "first": sum(parts[0].values()), "parts": warm, **peak()}))
+        generation(store, config, 0)  # reads the ranking, and drops all weights that can go
+        parts = [generation(store, config, number) for number in range(1, 6)]
+    return {name: statistics.median(part[name] for part in parts) for name in parts[0]}
 
 
-def write_files(folder: Path) -> None:
-    """Write the report's files; print JSON: seconds each, and peak MB."""
-    from evopose.report import write_csv, write_report, write_results
+def write_files(folder: Path) -> dict[str, Any]:
+    """Write the report's files; return seconds."""
+    from evopose.report import write_all
 
-    times = {}
-    for name, write in {
-        "report.html": write_report, "results.json": write_results, "individuals.csv": write_csv,
-    }.items():  # fmt: skip
+    begun = time.perf_counter()
+    write_all(folder)
+    return {"seconds": time.perf_counter() - begun}
+
+
+def look(folder: Path) -> dict[str, Any]:
+    """Take what `evopose status` says; return seconds, the median of five."""
+    from evopose.report.status import read_status
+
+    times = []
+    for _ in range(5):
         begun = time.perf_counter()
-        path = write(folder)
-        times[name] = time.perf_counter() - begun, path.stat().st_size / 1e6
-    print(json.dumps({"files": times, **peak()}))
+        read_status(folder)
+        times.append(time.perf_counter() - begun)
+    return {"seconds": statistics.median(times)}
 
 
-def look(folder: Path) -> None:
-    """Take what `evopose status` says, in this process; print JSON: seconds, and peak MB."""
-    from evopose.report.snapshot import read_snapshot
+ROLES: dict[str, Callable[..., dict[str, Any]]] = {
+    "coordinate": coordinate,
+    "files": write_files,
+    "look": look,
+}
 
-    times = [milliseconds(lambda: read_snapshot(folder), 1) for _ in range(5)]
-    print(json.dumps({"first": times[0], "median": statistics.median(times), **peak()}))
 
-
-def peak() -> dict[str, float]:
-    """Return the most memory that this process held; not `ru_maxrss`, which a parent passes on."""
+def peak_mb() -> float:
+    """Return the most memory that this process held; `ru_maxrss` would begin at its parent's."""
     status = Path("/proc/self/status").read_text()
-    return {"peak_mb": int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6}
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
-def apart(what: str, folder: Path, *words: str) -> dict[str, Any]:
-    """Return what this script prints in a process of its own."""
-    command = [sys.executable, __file__, "--do", what, "--folder", str(folder), *words]
+def apart(role: str, folder: Path, *words: str) -> dict[str, Any]:
+    """Return what a role found in a process of its own."""
+    command = [sys.executable, __file__, "--folder", str(folder), "--do", role, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr)
     return dict(json.loads(done.stdout))
 
 
-ROLES = {"coordinate": coordinate, "files": write_files, "look": look}
+def command_seconds(folder: Path) -> float:
+    """Return how long `evopose status` takes, its start included."""
+    begun = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "evopose", "status", str(folder)], capture_output=True, check=True
+    )
+    return time.perf_counter() - begun
+
+
+def measured(folder: Path, scratch: Path) -> Iterator[tuple[str, float, str, float | None]]:
+    """Yield what was measured: its name, the figure, its unit, and its limit if it has one."""
+    for by in PARENTS_BY:
+        copy = scratch / f"copy-{by}"
+        shutil.copytree(folder, copy)
+        found = apart("coordinate", copy, by)
+        shutil.rmtree(copy)
+        memory = found.pop("peak_mb")
+        child = sum(found[name] for name in ("choosing parents", "mutating", "storing children"))
+        yield f"parents by {by}: proposing a child", child, "ms", 5.0
+        for name, figure in found.items():
+            yield f"    {name}, a child", figure, "ms", None
+        yield f"parents by {by}: memory of the coordinator", memory, "MB", 500.0
+    found = apart("look", folder)
+    yield "status", found["seconds"], "s", 0.2
+    yield "    evopose status, its start included", command_seconds(folder), "s", None
+    yield "    memory", found["peak_mb"], "MB", None
+    found = apart("files", folder)
+    yield "report.html, results.json, individuals.csv", found["seconds"], "s", 10.0
+    yield "    memory", found["peak_mb"], "MB", 500.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--individuals", type=int, default=100_000)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--folder", type=Path, help="Keep the run here, or use the one there.")
     parser.add_argument("--do", choices=ROLES, help=argparse.SUPPRESS)
     parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.do:
-        ROLES[options.do](options.folder, *options.words)
+        found = ROLES[options.do](options.folder, *options.words)
+        print(json.dumps(found | {"peak_mb": peak_mb()}))
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = options.folder or Path(scratch) / "run"
+    missed = 0
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        folder = options.folder or scratch / "run"
         if not folder.exists():
             begun = time.perf_counter()
             fill(folder, options.individuals, options.epochs, np.random.default_rng(0))
-            print(f"filled in {time.perf_counter() - begun:.0f} s")
-        print(f"database: {(folder / 'run.sqlite').stat().st_size / 1e6:.0f} MB")
-        for by in PARENTS_BY:
-            copy = Path(scratch) / f"copy-{by}"
-            shutil.copytree(folder, copy)
-            found = apart("coordinate", copy, by)
-            child = sum(found["parts"].values())
             print(
-                f"coordinator, parents by {by}: {child:.2f} ms a child, peak {found['peak_mb']:.0f} MB"
+                f"{options.individuals:,} individuals made up in {time.perf_counter() - begun:.0f} s"
             )
-            print(json.dumps(found))
-            shutil.rmtree(copy)
-        print(apart("look", folder))
-        print(apart("files", folder))
+        size = (folder / "run.sqlite").stat().st_size
+        print(f"database: {size / 1e6:.0f} MB; {options.individuals * options.epochs:,} epochs")
+        for what, figure, unit, limit in measured(folder, scratch):
+            above = limit is not None and figure > limit
+            missed += above
+            said = "" if limit is None else f"(limit {limit:g} {unit}){' MISSED' if above else ''}"
+            print(f"{what:52} {figure:9.3f} {unit} {said}", flush=True)
+    sys.exit(missed > 0)
 
 
 if __name__ == "__main__":

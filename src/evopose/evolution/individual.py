@@ -1,7 +1,7 @@
 """Individuals of a search, and the attempts to train them."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -100,7 +100,7 @@ class Attempt:
 
 def changes_to_json(changes: tuple[Change, ...]) -> str:
     """Return `changes` as JSON."""
-    return json.dumps([asdict(change) for change in changes])
+    return json.dumps([change.to_value() for change in changes])
 
 
 @lru_cache(maxsize=10_000)  # they are values, and few

@@ -13,11 +13,12 @@ from evopose.evolution.ranking import Scored
 from evopose.evolution.selection import Standing, rescored
 from evopose.genotype import Genotype
 
-_FIELDS = (
-    "kind, birth, generation, parent_id, genotype, changes, seed, num_parameters, num_macs, "
-    "latency_ms, latency_device, created_at, status, fail_reason, loss, error, fitness, "
-    "finished_at, seconds"
-)
+_COLUMNS = (
+    "kind", "status", "birth", "generation", "parent_id", "seed", "num_parameters", "num_macs",
+    "latency_ms", "latency_device", "created_at", "fail_reason", "loss", "error", "fitness",
+    "finished_at", "seconds",
+)  # fmt: skip
+_FIELDS = f"{', '.join(_COLUMNS)}, genotype, changes"
 _LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
 _BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
 _SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
@@ -84,13 +85,15 @@ def of_ids(db: Database, ids: Iterable[str]) -> list[Individual]:
 def histories(db: Database, ids: Iterable[str]) -> dict[str, str]:
     """Return the histories that results of these ids hold, as Python writes JSON."""
     query = (
-        f"SELECT id, iif({_STRICT}, json_extract(result, '$.history'), result) AS found, "
-        f"{_STRICT} FROM individual "
+        f"SELECT id, iif({_STRICT}, json_extract(result, '$.history'), result) AS found "
+        "FROM individual "
         "WHERE id IN (SELECT value FROM json_each(?)) AND found IS NOT NULL"
     )
+    told = db.execute(query, json.dumps(list(ids)))
+    # A list is a history; what came as a whole was not SQLite's to take apart.
     return {
-        id: text if strict else json.dumps(json.loads(text).get("history", []))
-        for id, text, strict in db.execute(query, json.dumps(list(ids)))
+        id: text if text[0] == "[" else json.dumps(json.loads(text).get("history", []))
+        for id, text in told
     }
 
 
@@ -220,13 +223,15 @@ def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:
 
 
 def _individual(row: sqlite3.Row) -> Individual:
-    values = dict(row)
-    values["genotype"] = Genotype.from_json(values["genotype"])
-    values["changes"] = changes_from_json(values["changes"])
-    values["result"] = _shared(json.loads(values["result"]))
-    for name in ("kind", "status"):
-        values[name] = sys.intern(values[name])
-    return Individual(**values)
+    kind, status, *others, genotype, changes, result, blob = row
+    values = dict(zip(_COLUMNS, (sys.intern(kind), sys.intern(status), *others), strict=True))
+    return Individual(
+        **values,
+        genotype=Genotype.from_json(genotype),
+        changes=changes_from_json(changes),
+        result=_shared(json.loads(result)),
+        blob=blob,
+    )
 
 
 def _shared(value: Any) -> Any:

@@ -115,8 +115,7 @@ class Genotype:
     @property
     def is_wide(self) -> bool:
         """Whether it has genes beyond the paper's four a stage."""
-        extra = (getattr(stage, gene) for stage in self.stages for gene in EXTRA_GENES)
-        return bool(self.network.given) or any(value is not None for value in extra)
+        return self.network != _NOT_GIVEN or any(stage.is_wide for stage in self.stages)
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
@@ -149,7 +148,7 @@ class Genotype:
         return replace(self, stages=(*self.stages[:stage], changed, *self.stages[stage + 1 :]))
 
     def _rows(self) -> list[list[int]]:
-        return [[getattr(stage, gene) for gene in GENES] for stage in self.stages]
+        return [[one.kernel, one.repeats, one.filters, one.stride] for one in self.stages]
 
     def __str__(self) -> str:
         return " ".join(

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class Change:
     gene: str
     before: GeneValue
     after: GeneValue
+
+    def to_value(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "stage": self.stage, "gene": self.gene, "before": self.before, "after": self.after
+        }  # fmt: skip
 
     @cached_property
     def kind(self) -> str:

@@ -22,7 +22,7 @@ from evopose.report.facts import (
     transfer_of,
 )
 from evopose.report.page import Picture, render_page
-from evopose.report.reading import batched, read_facts
+from evopose.report.reading import batched, read_facts, without_collection
 from evopose.report.repeats import noise_of, repeated
 
 RESULTS_FORMAT = 2
@@ -107,10 +107,11 @@ def write_all(run: Path, *, pictures: Sequence[Picture] = ()) -> None:
 
     Raises: RunError if there is no run, or a file cannot be written.
     """
-    facts = read_facts(run)
-    _write(run / "report.html", [render_page(facts, pictures=pictures)])
-    _write(run / "results.json", results_text(facts))
-    _write(run / "individuals.csv", csv_text(facts))
+    with without_collection():
+        facts = read_facts(run)
+        _write(run / "report.html", [render_page(facts, pictures=pictures)])
+        _write(run / "results.json", results_text(facts))
+        _write(run / "individuals.csv", csv_text(facts))
 
 
 def csv_text(facts: SearchFacts) -> Iterator[str]:
@@ -209,7 +210,7 @@ def _record(one: Individual) -> dict[str, Any]:
     transfer = transfer_of(one)
     return _row(one) | {
         "genotype": one.genotype.to_value(),
-        "changes": [asdict(change) for change in one.changes],
+        "changes": [change.to_value() for change in one.changes],
         "not_preserved": list(transfer.get("reasons", ())),
     }
 

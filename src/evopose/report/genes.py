@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,11 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
         return ()
     generations, rows = np.unique([one.generation for one in children], return_inverse=True)
     totals = np.bincount(rows)
-    places = range(max(len(one.genotype.stages) for one in children))
+    stages = zip_longest(*(one.genotype.stages for one in children))  # None where it has fewer
+    networks = tuple(one.genotype.network for one in children)
     found: list[GeneHistory] = []
-    for stage in (*places, None):
-        codes, parts = _coded([_part(one.genotype, stage) for one in children])
+    for stage, members in [*enumerate(stages), (None, networks)]:
+        codes, parts = _coded(members)
         for gene in NETWORK_GENES if stage is None else STAGE_GENES:
             values, counts = _counted(parts, gene, codes, rows)
             shares = (counts / totals).tolist()
@@ -110,13 +112,6 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
     return tuple(sorted(varying, key=lambda h: (h.stage is None, order[h.gene], h.stage or 0)))
 
 
-def _part(genotype: Genotype, stage: int | None) -> Part | None:
-    """Return a stage, or the genes of the network; None where it has not so many stages."""
-    if stage is None:
-        return genotype.network
-    return genotype.stages[stage] if stage < len(genotype.stages) else None
-
-
 def _coded(parts: Sequence[Part | None]) -> tuple[NDArray[np.intp], list[Part | None]]:
     """Return the parts that differ, and for each part which of them it is.
 
@@ -124,7 +119,7 @@ def _coded(parts: Sequence[Part | None]) -> tuple[NDArray[np.intp], list[Part | 
     """
     apart = {id(part): part for part in parts}
     number = {key: code for code, key in enumerate(apart)}
-    codes = np.fromiter((number[id(part)] for part in parts), np.intp, len(parts))
+    codes = np.fromiter(map(number.__getitem__, map(id, parts)), np.intp, len(parts))
     return codes, list(apart.values())
 
 

@@ -1,8 +1,10 @@
 """From a run folder to `SearchFacts`: the only place of this package that reads a run."""
 
+import gc
 import json
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def read_facts(run: Path) -> SearchFacts:
     Raises: RunError if there is no run, or its configuration is damaged.
     """
     config = read_config(run)
-    with Store.read(run) as store:
+    with without_collection(), Store.read(run) as store:
         meta = store.meta
         individuals = read_individuals(store)
         sessions, events, attempts = store.sessions(), store.events(), store.attempts()
@@ -67,6 +69,19 @@ def read_individuals(store: Store) -> list[Individual]:
                 if epochs and all(name in record for record in epochs):
                     one.result.setdefault(name, sum(record[name] for record in epochs))
     return found
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Do what is inside without looking for cycles: among millions of values, all of them in use,
+    Python would look for garbage again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def batched(individuals: Sequence[Individual], size: int = 1000) -> Iterator[Sequence[Individual]]:
