@@ -90,13 +90,14 @@ def family(count: int, rng: np.random.Generator) -> Iterator[Individual]:
 
 
 def changed_gene(genotype: Genotype, rng: np.random.Generator) -> tuple[Genotype, Change]:
-    """Return a genotype with another value of one gene, whatever the space says of it."""
+    """Return a genotype with a neighbouring value of one gene; quicker than `mutate`."""
     stage = int(rng.integers(len(genotype.stages)))
     gene = ("kernel", "repeats", "filters")[int(rng.integers(3))]
-    value = 1 + 2 * int(rng.integers(1, 4)) if gene == "kernel" else int(rng.integers(1, 32))
-    return genotype.with_gene(stage, gene, value), Change(
-        stage=stage, gene=gene, before=genotype.gene(stage, gene), after=value
-    )
+    before = genotype.gene(stage, gene)
+    values = SPACE.stages[stage][gene].steps_from(before)
+    after = values[int(rng.integers(len(values)))] if values else before
+    change = Change(stage=stage, gene=gene, before=before, after=after)
+    return genotype.with_gene(stage, gene, after), change
 
 
 def with_clones(individuals: Iterator[Individual]) -> Iterator[Individual]:
@@ -361,9 +362,8 @@ def main() -> None:
         if not folder.exists():
             begun = time.perf_counter()
             fill(folder, options.individuals, options.epochs, np.random.default_rng(0))
-            print(
-                f"{options.individuals:,} individuals made up in {time.perf_counter() - begun:.0f} s"
-            )
+            took = time.perf_counter() - begun
+            print(f"{options.individuals:,} individuals made up in {took:.0f} s")
         size = (folder / "run.sqlite").stat().st_size
         print(f"database: {size / 1e6:.0f} MB; {options.individuals * options.epochs:,} epochs")
         for what, figure, unit, limit in measured(folder, scratch):

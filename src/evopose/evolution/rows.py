@@ -22,7 +22,7 @@ _FIELDS = f"{', '.join(_COLUMNS)}, genotype, changes"
 _LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
 _BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
 _SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
-_STRICT = "instr(result, 'NaN') = 0 AND instr(result, 'Infinity') = 0"
+_STRICT = "result NOT GLOB '*NaN*' AND result NOT GLOB '*Infinity*'"
 """Whether a result is JSON to SQLite, too: Python writes numbers that JSON cannot say."""
 _SELECT_LEAN = (
     f"SELECT {_FIELDS}, iif({_STRICT}, json_remove(result, '$.history'), result) AS result, "
@@ -230,12 +230,14 @@ def _individual(row: sqlite3.Row) -> Individual:
         genotype=Genotype.from_json(genotype),
         changes=changes_from_json(changes),
         result=_shared(json.loads(result)),
-        blob=blob,
+        blob=_shared(blob),
     )
 
 
 def _shared(value: Any) -> Any:
-    """Return JSON whose keys are kept once for all individuals: they are half of its memory."""
+    """Return JSON whose texts are kept once for all individuals: they are most of its memory."""
     if isinstance(value, dict):
         return {sys.intern(key): _shared(item) for key, item in value.items()}
-    return value
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    return sys.intern(value) if isinstance(value, str) else value

@@ -64,6 +64,11 @@ class Stage:
         return 8 * self.filters
 
     @cached_property
+    def row_json(self) -> str:
+        """The paper's genes as JSON: [kernel, repeats, filters, stride], without spaces."""
+        return f"[{self.kernel},{self.repeats},{self.filters},{self.stride}]"
+
+    @cached_property
     def is_wide(self) -> bool:
         """Whether it has genes beyond the paper's four."""
         return any(getattr(self, gene) is not None for gene in EXTRA_GENES)

@@ -128,6 +128,8 @@ class Genotype:
 
     def to_json(self) -> str:
         """Return canonical JSON: equal genotypes give equal text."""
+        if not self.is_wide:
+            return f"[{','.join([stage.row_json for stage in self.stages])}]"
         return json.dumps(self.to_value(), separators=(",", ":"))
 
     @cached_property

@@ -207,12 +207,14 @@ def _repeats(facts: SearchFacts) -> dict[str, Any]:
 
 
 def _record(one: Individual) -> dict[str, Any]:
+    """Return what results.json says of an individual, but for genotype and history."""
     transfer = transfer_of(one)
-    return _row(one) | {
-        "genotype": one.genotype.to_value(),
+    record = _row(one) | {
         "changes": [change.to_value() for change in one.changes],
         "not_preserved": list(transfer.get("reasons", ())),
     }
+    del record["genotype"]
+    return record
 
 
 def _row(one: Individual) -> dict[str, Any]:
@@ -222,10 +224,16 @@ def _row(one: Individual) -> dict[str, Any]:
 def _line(one: Individual, history: str) -> str:
     """Return the record of an individual with the history of its training, as JSON."""
     record = _record(one)
-    if not ("NaN" in history or "Infinity" in history):
-        with suppress(ValueError):  # a number that JSON cannot say
-            return f'{json.dumps(record, allow_nan=False)[:-1]}, "history": {history}}}'
-    return json.dumps(_finite(record | {"history": json.loads(history)}), allow_nan=False)
+    try:
+        told = _strict(record)
+    except ValueError:  # a number that JSON cannot say
+        told = _strict(_finite(record))
+    if "NaN" in history or "Infinity" in history:
+        history = _strict(_finite(json.loads(history)))
+    return f'{told[:-1]}, "genotype": {one.genotype.to_json()}, "history": {history}}}'
+
+
+_strict = json.JSONEncoder(allow_nan=False).encode
 
 
 def _finite(value: Any) -> Any:
