@@ -19,7 +19,10 @@ from evopose.report.tables import changes_text
 from evopose.report.tree import Tree
 
 MOST_EMBEDDED = 10_000
-"""Most individuals on the page; of more, those that are drawn or named and their lines."""
+"""Most individuals on the page."""
+
+MOST_NAMED = 5_000
+"""Of more than `MOST_EMBEDDED` so many of those that are drawn or named, with their lines."""
 
 MOST_POINTS = 40
 """Epochs of a training curve; of more, an even choice."""
@@ -37,7 +40,7 @@ def embedded(facts: SearchFacts, named: Iterable[str]) -> tuple[Individual, ...]
         while one is not None and one.id not in chosen:
             line.append(one.id)
             one = facts.by_id.get(one.parent_id or "")
-        if len(chosen) + len(line) <= MOST_EMBEDDED:
+        if len(chosen) + len(line) <= MOST_NAMED:
             chosen.update(line)
     return tuple(one for one in facts.individuals if one.id in chosen)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,29 +35,29 @@ Column = tuple[str, Callable[[Individual], object]]
 COLUMNS: dict[str, Column] = {
     "id": (
         "0 the ancestor, 17 a mutant, c3 the clone of generation 3, 17r2 a repeat of 17",
-        lambda i: i.id,
+        attrgetter("id"),
     ),
-    "kind": ("ancestor, mutant, clone or repeat", lambda i: i.kind),
-    "generation": ("0 the ancestor's", lambda i: i.generation),
+    "kind": ("ancestor, mutant, clone or repeat", attrgetter("kind")),
+    "generation": ("0 the ancestor's", attrgetter("generation")),
     "birth": (
         "order of proposal; a clone's is its generation, a repeat's that of whom it repeats",
-        lambda i: i.birth,
+        attrgetter("birth"),
     ),
-    "parent_id": ("whose weights it inherited", lambda i: i.parent_id),
-    "status": ("proposed, running, done or failed", lambda i: i.status),
-    "fail_reason": ("why it failed", lambda i: i.fail_reason),
+    "parent_id": ("whose weights it inherited", attrgetter("parent_id")),
+    "status": ("proposed, running, done or failed", attrgetter("status")),
+    "fail_reason": ("why it failed", attrgetter("fail_reason")),
     "genotype": (
         "[[kernel, repeats, filters / 8, stride], ...], or an object with more genes",
         lambda i: i.genotype.to_json(),
     ),
     "changes": ("what the mutation changed", lambda i: ", ".join(map(str, i.changes))),
-    "fitness": ("J, lower is better", lambda i: i.fitness),
-    "loss": ("lowest loss over its epochs, on the fitness persons", lambda i: i.loss),
+    "fitness": ("J, lower is better", attrgetter("fitness")),
+    "loss": ("lowest loss over its epochs, on the fitness persons", attrgetter("loss")),
     "mean_oks": ("mean OKS on the fitness persons", mean_oks_of),
-    "num_parameters": ("with batch-norm running statistics", lambda i: i.num_parameters),
-    "num_macs": ("multiply-adds of one crop", lambda i: i.num_macs),
+    "num_parameters": ("with batch-norm running statistics", attrgetter("num_parameters")),
+    "num_macs": ("multiply-adds of one crop", attrgetter("num_macs")),
     "latency_ms": ("milliseconds of one crop, where measured", latency_of),
-    "latency_device": ("where it was measured", lambda i: getattr(i, "latency_device", None)),
+    "latency_device": ("where it was measured", attrgetter("latency_device")),
     "start_loss": ("loss after inheriting, before any training", start_loss_of),
     "best_epoch": ("from 1", lambda i: i.result.get("best_epoch")),
     "share_inherited": (
@@ -67,11 +68,11 @@ COLUMNS: dict[str, Column] = {
         "whether it began with its parent's function",
         lambda i: transfer_of(i).get("preserves_function"),
     ),
-    "seed": ("of its training", lambda i: i.seed),
-    "created_at": ("seconds since 1970", lambda i: i.created_at),
-    "finished_at": ("seconds since 1970", lambda i: i.finished_at),
-    "seconds": ("how long its job took", lambda i: i.seconds),
-    "blob": ("digest of its weights, while they are kept", lambda i: i.blob),
+    "seed": ("of its training", attrgetter("seed")),
+    "created_at": ("seconds since 1970", attrgetter("created_at")),
+    "finished_at": ("seconds since 1970", attrgetter("finished_at")),
+    "seconds": ("how long its job took", attrgetter("seconds")),
+    "blob": ("digest of its weights, while they are kept", attrgetter("blob")),
 }
 """Columns of individuals.csv: name -> (meaning, value). A missing value is an empty cell."""
 
@@ -81,7 +82,8 @@ def write_report(run: Path, *, pictures: Sequence[Picture] = ()) -> Path:
 
     Raises: RunError if there is no run, or the file cannot be written.
     """
-    return _write(run / "report.html", [render_page(read_facts(run), pictures=pictures)])
+    with without_collection():
+        return _write(run / "report.html", [render_page(read_facts(run), pictures=pictures)])
 
 
 def write_results(run: Path) -> Path:
@@ -116,12 +118,12 @@ def write_all(run: Path, *, pictures: Sequence[Picture] = ()) -> None:
 
 def csv_text(facts: SearchFacts) -> Iterator[str]:
     """Yield individuals.csv, piece after piece."""
-    yield _csv_lines([list(COLUMNS)])
+    yield _csv_lines([COLUMNS])
     for batch in batched(facts.individuals):
-        yield _csv_lines(["" if v is None else v for v in _row(one).values()] for one in batch)
+        yield _csv_lines(_row(one).values() for one in batch)
 
 
-def _csv_lines(rows: Iterable[Sequence[object]]) -> str:
+def _csv_lines(rows: Iterable[Iterable[object]]) -> str:
     file = io.StringIO(newline="")
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
