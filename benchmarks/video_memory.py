@@ -98,8 +98,10 @@ def draw_film(path: Path, frames: int) -> None:
 
 def follow(film: Path, options: argparse.Namespace) -> dict[int, float]:
     """Return the MB that this process holds after each frame of the film."""
+    from evopose.cli.options import StopRequest
     from evopose.cli.predict_videos import predict_video
     from evopose.inference.estimator import PoseEstimator
+    from evopose.inference.poses import Poses
     from evopose.inference.sources import Video
 
     cv2.setNumThreads(1)
@@ -112,7 +114,7 @@ def follow(film: Path, options: argparse.Namespace) -> dict[int, float]:
     watched = _Watched(estimator)
     done = predict_video(
         watched, Video(path=film), "out", film.parent, Console(stderr=True), every=options.every,
-        limit=None, smooth=True, threshold=0.3,
+        limit=None, smooth=True, draw=Poses.draw, stop=StopRequest(),
     )  # fmt: skip
     assert done.failed is None, done.failed
     return watched.used

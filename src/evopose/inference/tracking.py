@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ConfigError, DataError
+from evopose.inference import COUNTED
 from evopose.inference.boxes import Boxes
-from evopose.inference.pipeline import COUNTED, person_scores
+from evopose.inference.pipeline import person_scores
 from evopose.skeleton import Skeleton
 
 Floats = NDArray[np.float64]
