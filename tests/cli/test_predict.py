@@ -6,6 +6,7 @@ import weakref
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from rich.console import Console
 
@@ -72,6 +73,43 @@ def test_a_video_is_drawn_and_told_frame_by_frame(evopose, photo, tmp_path):
     assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2, 3]
     film = cv2.VideoCapture(str(tmp_path / "out/still.mp4"))
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+
+
+def test_in_a_folder_what_cannot_be_read_is_named_and_counted(
+    evopose, photo, tmp_path, monkeypatch
+):
+    folder, out = tmp_path / "mixed", tmp_path / "out"
+    folder.mkdir()
+    image = PIL.Image.open(photo)
+    image.convert("L").save(folder / "grey.png")
+    image.convert("RGBA").save(folder / "alpha.png")
+    cv2.imwrite(str(folder / "deep.png"), cv2.imread(str(photo)).astype(np.uint16) * 257)
+    turned = PIL.Image.Exif()
+    turned[0x112] = 6
+    image.save(folder / "turned.jpg", exif=turned)
+    (folder / "text.jpg").write_text("no image")
+    (folder / "cut.png").write_bytes(photo.read_bytes()[:5000])
+    image.resize((400, 300)).save(folder / "huge.png")
+    (folder / "empty.mp4").touch()
+    monkeypatch.setenv("EVOPOSE_MAX_PIXELS", "100000")
+    done = evopose("predict", folder, "webcam:99", "--out", out, *QUICK)
+    assert done.code == 1
+    assert "4 persons in 4 images, 3 left out" in done.out
+    assert "5 of 9 could not be read and are left out" in done.out
+    for name, reason in (
+        ("text.jpg", "it holds text"),
+        ("cut.png", "damaged or cut off"),
+        ("huge.png", "400x300 = 120,000 pixels, more than the limit of 100,000"),
+        ("empty.mp4", "as a video (0 bytes)"),
+        ("webcam 99", "there is no webcam"),
+    ):
+        (line,) = [line for line in done.out.splitlines() if name in line]
+        assert line.startswith("left out: ")
+        assert reason in line
+    assert {path.name for path in out.iterdir()} == {
+        "grey.jpg", "alpha.jpg", "deep.jpg", "turned.jpg", "predictions.json", "results.json",
+    }  # fmt: skip
+    assert cv2.imread(str(out / "turned.jpg")).shape == (80, 60, 3)
 
 
 def press_ctrl_c(monkeypatch, owner, name, *, at):

@@ -190,6 +190,8 @@ def predict(
         print_json(summary)
     else:
         say(screen, f"wrote {out}", exact=True)
+    if failed:
+        say(screen, f"{len(failed):,} of {len(sources):,} could not be read and are left out")
     if show and not stopped:
         _open(drawn, out, screen)
     if stopped:
