@@ -1,0 +1,100 @@
+"""ONNX files in fewer bits: float16, and int8 calibrated on crops, by ONNX Runtime's own tools."""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from evopose.export.job import Floats
+from evopose.export.metadata import HEATMAPS, INPUT
+
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+
+
+def to_half(path: Path) -> None:
+    """Rewrite a float32 file as float16; what goes in and comes out, and decoding, stay float32.
+
+    Where a processor has no arithmetic of float16, ONNX Runtime computes in float32.
+    """
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    model = onnx.load(path)
+    decoding = [node.name for node in model.graph.node if node.name.startswith("/decoder/")]
+    with _quietly():
+        half = convert_float_to_float16(model, keep_io_types=True, node_block_list=decoding)
+    onnx.save(half, path)
+
+
+def to_int8(path: Path, batches: Iterable[Floats]) -> None:
+    """Rewrite a float32 file so that its convolutions but the last compute in 8 bits.
+
+    `batches` of images (N, 3, H, W), as the file takes them: values between layers get the range
+    that they have there.
+    """
+    from onnxruntime.quantization import QuantFormat, QuantType, quant_pre_process, quantize_static
+
+    prepared = path.with_name(f"prepared-{path.name}")
+    with _quietly():
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            path,
+            _reader(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(CONVOLUTIONS),
+            nodes_to_exclude=_last_convolutions(onnx.load(prepared).graph),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+    prepared.unlink()
+
+
+def _reader(batches: Iterable[Floats]) -> Any:
+    """Return the batches as ONNX Runtime's calibration asks for them."""
+    from onnxruntime.quantization import CalibrationDataReader
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.waiting = iter(batches)
+
+        def get_next(self) -> dict[str, Floats] | None:
+            images = next(self.waiting, None)
+            return None if images is None else {INPUT: images}
+
+    return Reader()
+
+
+def _last_convolutions(graph: Any) -> list[str]:
+    """Return the names of the convolutions from which heatmaps come without another between."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found, waiting = [], [HEATMAPS]
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:
+            continue
+        if node.op_type in CONVOLUTIONS:
+            found.append(node.name)
+        else:
+            waiting += node.input
+    return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep the tools from advising on the root logger, and from warning of weights that are
+    rounded, which is what they are asked for; parity and OKS tell what it costs."""
+    log = logging.getLogger()
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
