@@ -26,6 +26,7 @@ def to_half(path: Path) -> None:
     decoding = [node.name for node in model.graph.node if node.name.startswith("/decoder/")]
     with _quietly():
         half = convert_float_to_float16(model, keep_io_types=True, node_block_list=decoding)
+    _drop_detours(half.graph)
     onnx.save(half, path)
 
 
@@ -51,8 +52,31 @@ def to_int8(path: Path, batches: Iterable[Floats]) -> None:
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            extra_options={"CalibMovingAverage": True},
         )
     prepared.unlink()
+
+
+def _drop_detours(graph: Any) -> None:
+    """Let what is float32, and is read as float32, not become float16 between."""
+    casts = {one.output[0]: one for one in graph.node if one.op_type == "Cast"}
+    for node in casts.values():
+        before = casts.get(node.input[0])
+        if before is not None and _target(before) == onnx.TensorProto.FLOAT16:
+            node.CopyFrom(
+                onnx.helper.make_node(
+                    "Cast", before.input, node.output, node.name, to=_target(node)
+                )
+            )
+    used = {name for node in graph.node for name in node.input}
+    used |= {one.name for one in graph.output}
+    for node in [n for n in casts.values() if n.output[0] not in used]:
+        graph.node.remove(node)
+
+
+def _target(cast: Any) -> int:
+    """Return the type to which a node casts."""
+    return int(onnx.helper.get_node_attr_value(cast, "to"))
 
 
 def _reader(batches: Iterable[Floats]) -> Any:
