@@ -51,7 +51,7 @@ def real_crops(
     some = replace(dataset, instances=tuple(people[i] for i in chosen))
     cut = build_crops(some, spec, on_progress=on_progress)
     return RealCrops(
-        images=cut.images,
+        images=np.array(cut.images),
         source=f"{len(cut):,} of {len(people):,} persons of {data}, {dataset.name}, seed {seed}",
     )
 
