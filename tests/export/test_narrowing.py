@@ -113,6 +113,22 @@ def test_int8_is_run_by_both(int8, expected, runtime):
         assert 0 < noise(found.heatmaps(CROPS[:count]), expected[:count]) < 0.2
 
 
+def test_openvino_says_what_it_computes_in(model, tmp_path):
+    pytest.importorskip("openvino")
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        pytest.skip("it is not known what this processor can")
+    export_model(model, tmp_path / "m.xml", "openvino", ExportOptions(precision="half"))
+    told = open_pose_model(tmp_path / "m.xml", threads=1).runtime
+    if flags & {"avx512_bf16", "amx_bf16"}:
+        assert ", bfloat16, cpu" in told
+    elif not {one for one in flags if one.startswith(("avx512", "bf16"))}:
+        assert ", bfloat16 asked for, computed in float32, cpu" in told
+    else:
+        pytest.skip("bfloat16 may be computed by other means here")
+
+
 def test_int8_is_the_same_again(model, int8, tmp_path):
     export_model(model, tmp_path / "m.onnx", options=ExportOptions(precision="int8"), crops=REAL)
     assert (tmp_path / "m.onnx").read_bytes() == int8.read_bytes()

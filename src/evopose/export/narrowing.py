@@ -31,7 +31,7 @@ def to_half(path: Path) -> None:
 
 
 def to_int8(path: Path, batches: Iterable[Floats]) -> None:
-    """Rewrite a float32 file so that its convolutions but the last compute in 8 bits.
+    """Rewrite a float32 file so that the network, but for its last convolution, computes in 8 bits.
 
     `batches` of images (N, 3, H, W), as the file takes them: values between layers get the range
     that they have there.
@@ -46,8 +46,7 @@ def to_int8(path: Path, batches: Iterable[Floats]) -> None:
             path,
             _reader(batches),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(CONVOLUTIONS),
-            nodes_to_exclude=_last_convolutions(onnx.load(prepared).graph),
+            nodes_to_exclude=_kept_in_float(onnx.load(prepared).graph),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -94,19 +93,20 @@ def _reader(batches: Iterable[Floats]) -> Any:
     return Reader()
 
 
-def _last_convolutions(graph: Any) -> list[str]:
-    """Return the names of the convolutions from which heatmaps come without another between."""
+def _kept_in_float(graph: Any) -> list[str]:
+    """Return the names of nodes outside the network, and of those from its last convolution on
+    (its last ones, where heatmaps are a sum)."""
     makers = {name: node for node in graph.node for name in node.output}
-    found, waiting = [], [HEATMAPS]
+    kept = [node.name for node in graph.node if not node.name.startswith("/net/")]
+    waiting = [HEATMAPS]
     while waiting:
         node = makers.get(waiting.pop())
         if node is None:
             continue
-        if node.op_type in CONVOLUTIONS:
-            found.append(node.name)
-        else:
+        kept.append(node.name)
+        if node.op_type not in CONVOLUTIONS:
             waiting += node.input
-    return found
+    return kept
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from evopose.models.card import ModelCard
 
 HINTS = {"bfloat16": "bf16", "float16": "f16"}
 """What OpenVINO calls the precision in which it is to compute; otherwise float32."""
+NAMES = {"f32": "float32", **{theirs: ours for ours, theirs in HINTS.items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,11 @@ class OpenVinoModel:
         import openvino
 
         version = openvino.__version__.partition("-")[0]
-        return f"openvino {version}, {self.about.precision}, cpu"
+        precision = self.about.precision
+        computed = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        if HINTS.get(precision, computed) != computed:
+            precision += " asked for, computed in " + NAMES.get(computed, computed)
+        return f"openvino {version}, {precision}, cpu"
 
     @property
     def _output(self) -> Any:
