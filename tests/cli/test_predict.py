@@ -248,7 +248,10 @@ def test_what_is_exported_is_used_as_the_model_is(evopose, photo, tmp_path):
     [
         (["--format", "tflite"], "--format is onnx, openvino, torchscript; got 'tflite'"),
         (["--out", "pose.pb"], "onnx files end in .onnx; pose.pb does not"),
-        (["--half", "--out", "pose.onnx"], "onnx files are float32; half is for openvino"),
+        (
+            ["--half", "--format", "torchscript", "--out", "pose.torchscript"],
+            "torchscript files are float32; half is for onnx and openvino",
+        ),
     ],
 )
 def test_exports_that_cannot_be(evopose, given, message):
