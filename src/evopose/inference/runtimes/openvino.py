@@ -68,7 +68,7 @@ class OpenVinoModel:
     @property
     def computes(self) -> str:
         """The precision in which it computes: float32 where the processor has no other."""
-        taken = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        taken: str = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         return NAMES.get(taken, taken)
 
     @property
