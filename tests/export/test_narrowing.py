@@ -69,13 +69,15 @@ def test_half_is_near_and_half_as_large(model, expected, tmp_path):
     assert 0 < noise(found.heatmaps(CROPS), expected) < 0.01
 
 
-def test_half_decodes_in_float32(model, tmp_path):
+@pytest.mark.parametrize("precision", ["half", "int8"])
+def test_decoding_inside_stays_float32(model, tmp_path, precision):
     """In float16 places beyond 128 would be whole eighths of a pixel."""
     from evopose.codecs import make_codec
     from evopose.export.sessions import open_onnx
 
-    path = tmp_path / "half.onnx"
-    export_model(model, path, options=ExportOptions(precision="half", decode=True))
+    path = tmp_path / "model.onnx"
+    options = ExportOptions(precision=precision, decode=True)
+    export_model(model, path, options=options, crops=REAL)
     images = np.ascontiguousarray(CROPS.transpose(0, 3, 1, 2), np.float32)
     heatmaps, keypoints = open_onnx(path, threads=1).run(None, {"images": images})
     xy, scores = make_codec("gaussian", (64, 64), heatmaps.shape[2:]).decode(heatmaps)

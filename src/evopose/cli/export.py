@@ -27,7 +27,7 @@ def export(
         help="For onnx and openvino: weights in 16 bits; OpenVINO computes in bfloat16 if it can.",
     ),
     int8: bool = typer.Option(
-        False, "--int8", help="For onnx: convolutions in 8 bits; needs --calibrate."
+        False, "--int8", help="For onnx: computed in 8 bits, all but its end; needs --calibrate."
     ),
     calibrate: str = option(
         "Labelled persons of the model's keypoints: int8 is calibrated on some of its train split, "

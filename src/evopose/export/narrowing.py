@@ -33,8 +33,11 @@ def to_half(path: Path) -> None:
 def to_int8(path: Path, batches: Iterable[Floats]) -> None:
     """Rewrite a float32 file so that the network, but for its last convolution, computes in 8 bits.
 
-    `batches` of images (N, 3, H, W), as the file takes them: values between layers get the range
-    that they have there.
+    Weights are rounded channel by channel to 7 bits: with 8, sums overflow on processors without
+    VNNI. Values between layers get the range that they have in `batches` of images (N, 3, H, W) as
+    the file takes them: the mean of the batches' extremes, which rare ones widen less. What gives
+    the heatmaps stays float32, since steps of 8 bits would make neighbouring pixels equal, and so
+    do normalisation and decoding.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quant_pre_process, quantize_static
 

@@ -17,7 +17,7 @@ class ExportOptions:
     """How a network is exported."""
 
     precision: str = "float32"
-    """`float32`; `half`: weights in 16 bits; `int8`: convolutions in 8 bits."""
+    """`float32`; `half`: weights in 16 bits; `int8`: all but its end computed in 8."""
     normalise: bool = True
     """Whether the file takes pixels from 0 to 255 and normalises them itself."""
     decode: bool = False
