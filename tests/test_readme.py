@@ -12,7 +12,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 VERBS = (
     "evolve", "train", "evaluate", "predict", "import", "status", "watch", "report", "compare",
-    "space", "models", "export", "bench", "data check", "data import", "data split",
+    "space", "models", "export", "doctor", "bench", "data check", "data import", "data split",
     "data synthetic",
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from evopose.evolution.store import Store
 from evopose.models.card import read_card
 from evopose.models.evopose2d_plan import blind_genes
 from evopose.recipes import SEARCH_RECIPES
-from evopose.report import Picture, write_csv, write_report, write_results
+from evopose.report import Picture, write_all
 from evopose.search.cluster import choose_cluster
 from evopose.search.config import SearchConfig
 from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
@@ -301,9 +301,7 @@ def write_reports(run: Path) -> WinnerView | None:
         if view.worst is not None:
             pictures.append(Picture(image=view.worst, caption=WORST))
             _write_picture(run / "worst.png", view.worst)
-    write_report(run, pictures=pictures)
-    write_results(run)
-    write_csv(run)
+    write_all(run, pictures=pictures)
     return view
 
 

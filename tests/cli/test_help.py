@@ -11,7 +11,7 @@ from goldens import check_golden
 
 VERBS = (
     "", "evolve", "train", "evaluate", "predict", "import", "status", "watch", "report", "compare",
-    "space", "models", "export", "bench",
+    "space", "models", "export", "doctor", "bench",
 )  # fmt: skip
 
 

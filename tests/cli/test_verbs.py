@@ -96,13 +96,21 @@ def test_a_search_whose_hours_are_spent_says_how_to_go_on(evopose, dots, tmp_pat
 def test_status_of_a_finished_run(evopose, finished_run):
     done = evopose("status", finished_run)
     assert done.code == 0
-    assert done.out.startswith("finished (all 2 generations are done): generation 2; ")
+    head = "finished (all 2 generations are done): generation 2 of 2; 7 individuals finished; "
+    assert done.out.startswith(head)
     assert "go on with" not in done.out
     lines = done.out.splitlines()
     (head,) = (at for at, line in enumerate(lines) if line.split()[:3] == ["id", "J", "loss"])
     assert [line.split()[0] for line in lines[head + 1 :]] == list("1234567")
     found = evopose("status", finished_run, "--json", "--best", 2).json
     assert (found["state"], found["finished"], found["failed"]) == ("finished", 7, 0)
+    assert (found["attempts"], found["failures"], found["last_error"]) == ({"done": 9}, [], None)
+    blobs = [path.stat().st_size for path in (finished_run / "blobs").glob("*/*")]
+    kept = found["disk"]["weights"]
+    assert (kept["kept"], kept["kept_bytes"]) == (len(blobs), sum(blobs))
+    assert kept["kept"] + kept["dropped"] == 9
+    logs = sum(path.stat().st_size for path in (finished_run / "logs").iterdir())
+    assert (found["disk"]["logs"], found["disk"]["logs_estimated"]) == (logs, False)
     assert [set(one) >= {"id", "fitness", "genotype"} for one in found["best"]] == [True, True]
     assert isinstance(found["best"][0]["num_parameters"], int)
 

@@ -67,7 +67,7 @@ def test_a_run_of_another_format_is_not_touched(store, folder):
     with closing(sqlite3.connect(folder / "run.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
     for way in (Store.open, Store.read):
-        with pytest.raises(RunError, match="has format 99, this program reads format 2"):
+        with pytest.raises(RunError, match="has format 99, this program reads format 3"):
             way(folder)
 
 

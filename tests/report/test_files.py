@@ -16,7 +16,7 @@ from evopose.evolution.store import Store
 from evopose.genotype import SPACES
 from evopose.report import read_facts, write_csv, write_report, write_results
 from evopose.report.facts import SearchFacts
-from evopose.report.files import COLUMNS, individuals_csv, results, results_json
+from evopose.report.files import COLUMNS, csv_text, results_text
 from evopose.report.reading import describe_settings, state_of, time_spent
 
 META = {
@@ -137,7 +137,7 @@ def test_results_are_strict_json(
     search: list[Individual], facts_of: Callable[..., SearchFacts]
 ) -> None:
     odd = replace(search[0], result={"mean_oks": math.nan, "history": [{"val_loss": math.inf}]})
-    text = results_json(results(facts_of([odd], seconds={"x": math.inf})))
+    text = "".join(results_text(facts_of([odd], seconds={"x": math.inf})))
 
     def refuse(constant: str) -> Any:
         raise AssertionError(constant)
@@ -156,7 +156,7 @@ def test_repeats_start_losses_and_latencies_are_told(
     again = [replace(one, kind="repeat", seed=s, fitness=f) for s, f in ((2, 0.4), (3, 0.5))]
     everyone = [began if o is one else o for o in search]
     facts = facts_of([*everyone, *again])
-    found = json.loads(results_json(results(facts)))
+    found = json.loads("".join(results_text(facts)))
     assert found["repeats"] == [
         {
             "individual": one.id, "fitness": one.fitness,
@@ -165,18 +165,18 @@ def test_repeats_start_losses_and_latencies_are_told(
         }
     ]  # fmt: skip
     assert found["noise"]["degrees"] == 1
-    rows = {row["id"]: row for row in csv.DictReader(individuals_csv(facts).splitlines())}
+    rows = {row["id"]: row for row in csv.DictReader("".join(csv_text(facts)).splitlines())}
     assert rows[one.id]["start_loss"] == "0.75"
     assert (rows[f"{one.id}r2"]["kind"], rows[f"{one.id}r2"]["latency_ms"]) == ("repeat", "")
     object.__setattr__(began, "latency_ms", 2.5)
-    rows = {row["id"]: row for row in csv.DictReader(individuals_csv(facts).splitlines())}
+    rows = {row["id"]: row for row in csv.DictReader("".join(csv_text(facts)).splitlines())}
     assert rows[one.id]["latency_ms"] == "2.5"
 
 
 def test_a_search_without_individuals(facts_of: Callable[..., SearchFacts]) -> None:
     empty = facts_of([])
-    assert json.loads(results_json(results(empty)))["individuals"] == []
-    assert individuals_csv(empty).strip() == ",".join(COLUMNS)
+    assert json.loads("".join(results_text(empty)))["individuals"] == []
+    assert "".join(csv_text(empty)).strip() == ",".join(COLUMNS)
 
 
 def test_the_report_of_a_run(run: Path) -> None:
@@ -251,7 +251,8 @@ def test_seconds_add_up_to_those_of_the_slots(search: list[Individual]) -> None:
     count = sum(bool(one.result) for one in search)
     held = count * 30.0 + 50
     overhead = {"attempt_seconds": held, "lost_seconds": 50.0, "slot_seconds": held + 40}
-    spent = time_spent(search, overhead)
+    told = {"train_seconds": 24.0, "val_seconds": 4.5}
+    spent = time_spent([replace(o, result=o.result and told) for o in search], overhead)
     assert sum(spent.values()) == pytest.approx(held + 40)
     assert spent["training (with its data)"] == count * 24.0
     assert spent["validation"] == count * 4.5

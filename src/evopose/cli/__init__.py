@@ -53,6 +53,7 @@ def main() -> None:
         compare,
         data,
         data_import,
+        doctor,
         evaluate,
         evolve,
         export,
@@ -61,6 +62,7 @@ def main() -> None:
         models,
         predict,
         space,
+        status,
         train,
         watch,
     )

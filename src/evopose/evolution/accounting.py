@@ -1,11 +1,15 @@
 """Where the time of a search went."""
 
+from collections.abc import Sequence
+
 from evopose.evolution.individual import Attempt
 from evopose.evolution.store import Store
 
 
-def overhead(store: Store) -> dict[str, float]:
+def overhead(store: Store, attempts: Sequence[Attempt] | None = None) -> dict[str, float]:
     """Return how much of a search's time was not spent on training, and where it went.
+
+    `attempts` are all of the store's, from whoever has them.
 
     - `wall_seconds`: from the first proposal to the last end of an attempt, without the time
       between sessions.
@@ -20,7 +24,8 @@ def overhead(store: Store) -> dict[str, float]:
     - `overhead_share`: share of the slot-seconds that was neither busy, lost nor idle: starting,
       inheriting and saving in attempts, and all time in which no attempt ran.
     """
-    attempts = [a for a in store.attempts() if a.ended_at is not None]
+    everything = store.attempts() if attempts is None else attempts
+    attempts = [a for a in everything if a.ended_at is not None]
     first = store.individuals(generation=0)
     begin = min((one.created_at for one in first), default=0.0)
     end = max((_end(a) for a in attempts), default=begin)

@@ -6,6 +6,7 @@ machine, and lets readers read while the one writer writes (sqlite.org/wal.html)
 
 import errno
 import fcntl
+import logging
 import os
 import socket
 import sqlite3
@@ -15,7 +16,10 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from evopose.errors import RunError, RunFailed
-from evopose.evolution.schema import FORMAT, TABLES
+from evopose.evolution.filesystems import require_local
+from evopose.evolution.schema import FORMAT, MIGRATIONS, TABLES
+
+log = logging.getLogger(__name__)
 
 DATABASE = "run.sqlite"
 LOCK = "LOCK"
@@ -31,7 +35,11 @@ class Database:
 
     @classmethod
     def create(cls, folder: Path) -> Self:
-        """Return a new database, without tables. Raises: RunError if `folder` holds a run."""
+        """Return a new database, without tables.
+
+        Raises: RunError if `folder` holds a run, or lies on a network file system.
+        """
+        require_local(folder)
         with errors_of(folder):
             folder.mkdir(parents=True, exist_ok=True)
         db = cls._locked(folder)
@@ -45,17 +53,38 @@ class Database:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Return the database of an existing run, to write to."""
+        """Return the database of an existing run, to write to.
+
+        One of an older format becomes one of this; a copy of what it was is kept beside it.
+        """
         _require_run(folder)
-        return cls._locked(folder)._of_this_format()
+        require_local(folder)
+        db = cls._locked(folder)
+        with db._closed_on_error():
+            if (found := db._known_format()) != FORMAT:
+                copy = folder / f"{DATABASE}.format-{found}"
+                _copy(db._connection, copy)
+                log.info(
+                    "%s has format %d, which is now %d; as it was: %s",
+                    *(folder, found, FORMAT, copy),
+                )
+                db._migrate(found)
+        return db
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Return the database of an existing run, to read from."""
+        """Return the database of an existing run, to read from.
+
+        One of an older format stays as it is: what is read is a copy in memory.
+        """
         _require_run(folder)
         with errors_of(folder):
             db = cls(folder, _connect(folder, _mode_to_read(folder)), None)
-        return db._of_this_format()
+        with db._closed_on_error():
+            if (found := db._known_format()) != FORMAT:
+                db._read_a_copy()
+                db._migrate(found)
+        return db
 
     @classmethod
     def _locked(cls, folder: Path) -> Self:
@@ -71,11 +100,14 @@ class Database:
                 raise
         return cls(folder, connection, held)
 
+    @property
+    def writes(self) -> bool:
+        """Whether this is the one process that may write."""
+        return self._held is not None
+
     def create_tables(self) -> None:
         """Create the tables, within a transaction."""
-        for statement in TABLES.split(";"):
-            self.execute(statement)
-        self.execute(f"PRAGMA user_version = {FORMAT}")
+        self._execute_all(TABLES, FORMAT)
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run one statement; `values` take the places of its question marks."""
@@ -115,20 +147,44 @@ class Database:
         """Return the version of the tables; 0 while there are none."""
         return int(self.value("PRAGMA user_version"))
 
-    def _of_this_format(self) -> Self:
+    def _known_format(self) -> int:
+        """Return the version of the tables. Raises: RunError if it cannot become this one's."""
+        with errors_of(self.folder):
+            found = self._format()
+        if found != FORMAT and found not in MIGRATIONS:
+            raise RunError(
+                f"the run in {self.folder} has format {found}, this program reads format "
+                f"{FORMAT}: use the version of evopose that wrote it, or start a new run in "
+                "another folder"
+            )
+        return found
+
+    def _migrate(self, found: int) -> None:
+        """Make the tables of an older format those of this one, whole or not at all."""
+        with self.transaction():
+            for version in range(found, FORMAT):
+                self._execute_all(MIGRATIONS[version], version + 1)
+
+    def _execute_all(self, statements: str, version: int) -> None:
+        for statement in statements.split(";"):
+            self.execute(statement)
+        self.execute(f"PRAGMA user_version = {version}")
+
+    def _read_a_copy(self) -> None:
+        """Go on with a copy in memory."""
+        memory = _prepared(sqlite3.connect(":memory:", isolation_level=None))
+        with errors_of(self.folder):
+            self._connection.backup(memory)
+        self._connection.close()
+        self._connection = memory
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
         try:
-            with errors_of(self.folder):
-                found = self._format()
-            if found != FORMAT:
-                raise RunError(
-                    f"the run in {self.folder} has format {found}, this program reads format "
-                    f"{FORMAT}: use the version of evopose that wrote it, or start a new run in "
-                    "another folder"
-                )
+            yield
         except BaseException:
             self.close()
             raise
-        return self
 
 
 def disk_full(folder: Path) -> RunFailed:
@@ -186,9 +242,23 @@ def _require_run(folder: Path) -> None:
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:
     uri = (folder / DATABASE).resolve().as_uri()
-    connection = sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+    return _prepared(
+        sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+    )
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     return connection
+
+
+def _copy(connection: sqlite3.Connection, path: Path) -> None:
+    """Copy a database into a file, whole or not at all."""
+    partial = path.with_name(f"{path.name}.unfinished")
+    partial.unlink(missing_ok=True)
+    with errors_of(path.parent):
+        connection.execute("VACUUM INTO ?", (str(partial),))
+        partial.replace(path)
 
 
 def _mode_to_read(folder: Path) -> str:

@@ -1,7 +1,8 @@
 """Individuals of a search, and the attempts to train them."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from evopose.evolution.fitness import Size
@@ -99,9 +100,10 @@ class Attempt:
 
 def changes_to_json(changes: tuple[Change, ...]) -> str:
     """Return `changes` as JSON."""
-    return json.dumps([asdict(change) for change in changes])
+    return json.dumps([change.to_value() for change in changes])
 
 
+@lru_cache(maxsize=10_000)  # they are values, and few
 def changes_from_json(text: str) -> tuple[Change, ...]:
     """Return the changes written by `changes_to_json`."""
     return tuple(Change(**change) for change in json.loads(text))

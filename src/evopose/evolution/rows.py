@@ -1,22 +1,40 @@
-"""Individuals and attempts as rows of a run's database, and the queries that find them."""
+"""Individuals and blobs as rows of a run's database, and the queries that find them."""
 
 import json
+import sqlite3
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from evopose.evolution.database import Database
-from evopose.evolution.individual import Attempt, Individual, changes_from_json, changes_to_json
-from evopose.evolution.selection import Standing, non_dominated, rescored
+from evopose.evolution.individual import Individual, changes_from_json, changes_to_json
+from evopose.evolution.ranking import Scored
+from evopose.evolution.selection import Standing, rescored
 from evopose.genotype import Genotype
 
-_SELECT = """
-SELECT individual.*, iif(blob.state = 'kept', sha, NULL) AS kept_blob
-FROM individual LEFT JOIN blob ON blob.sha = individual.blob
-"""
+_COLUMNS = (
+    "kind", "status", "birth", "generation", "parent_id", "seed", "num_parameters", "num_macs",
+    "latency_ms", "latency_device", "created_at", "fail_reason", "loss", "error", "fitness",
+    "finished_at", "seconds",
+)  # fmt: skip
+_FIELDS = f"{', '.join(_COLUMNS)}, genotype, changes"
+_LEFT = "FROM individual LEFT JOIN blob ON blob.sha = individual.blob"
+_BLOB = "iif(blob.state = 'kept', sha, NULL) AS blob"
+_SELECT = f"SELECT {_FIELDS}, result, {_BLOB} {_LEFT}"
+_STRICT = "instr(result, 'NaN') = 0 AND instr(result, 'Infinity') = 0"
+"""Whether a result is JSON to SQLite, too: Python writes numbers that JSON cannot say."""
+_SELECT_LEAN = (
+    f"SELECT {_FIELDS}, iif({_STRICT}, json_remove(result, '$.history'), result) AS result, "
+    f"{_BLOB} {_LEFT}"
+)
 _COMPETES = "kind IN ('ancestor', 'mutant')"
 _RANKED = f"status = 'done' AND {_COMPETES}"
+_BY_FITNESS = "INDEXED BY by_fitness"  # SQLite itself often takes one that leads to the rows
 _COST = "coalesce(latency_ms, num_macs)"
+_LEADING = (
+    f"FROM individual {_BY_FITNESS} WHERE {_RANKED} AND birth <= ? ORDER BY fitness, birth LIMIT ?"
+)
 
 
 def insert(db: Database, one: Individual) -> None:
@@ -43,51 +61,67 @@ def insert(db: Database, one: Individual) -> None:
     db.execute(f"INSERT INTO individual ({', '.join(row)}) VALUES ({places})", *row.values())
 
 
-def individuals(db: Database, **columns: Any) -> list[Individual]:
+def individuals(db: Database, *, histories: bool = True, **columns: Any) -> list[Individual]:
     """Return the individuals of these values, by generation and birth, controls last.
 
-    A column that is None may have any value.
+    A column that is None may have any value. Without `histories` their results have none.
     """
     condition, values = _where(columns)
-    order = f"ORDER BY generation, NOT {_COMPETES}, kind, birth, seed"
-    rows = db.rows(f"{_SELECT} WHERE {condition} {order}", *values)
-    return [_individual(dict(row)) for row in rows]
+    select = _SELECT if histories else _SELECT_LEAN
+    found = [_individual(row) for row in db.execute(f"{select} WHERE {condition}", *values)]
+    if not histories:
+        for one in found:
+            one.result.pop("history", None)
+    # Sorted here: SQLite would hold, or write to a file, a second copy of all.
+    return sorted(found, key=lambda o: (o.generation, not o.competes, o.kind, o.birth, o.seed))
+
+
+def of_ids(db: Database, ids: Iterable[str]) -> list[Individual]:
+    """Return the individuals of these ids that there are, in no order."""
+    query = f"{_SELECT} WHERE id IN (SELECT value FROM json_each(?))"
+    return [_individual(row) for row in db.execute(query, json.dumps(list(ids)))]
+
+
+def histories(db: Database, ids: Iterable[str]) -> dict[str, str]:
+    """Return the histories that results of these ids hold, as Python writes JSON."""
+    query = (
+        f"SELECT id, iif({_STRICT}, json_extract(result, '$.history'), result) AS found "
+        "FROM individual "
+        "WHERE id IN (SELECT value FROM json_each(?)) AND found IS NOT NULL"
+    )
+    told = db.execute(query, json.dumps(list(ids)))
+    # A list is a history; what came as a whole was not SQLite's to take apart.
+    return {
+        id: text if text[0] == "[" else json.dumps(json.loads(text).get("history", []))
+        for id, text in told
+    }
 
 
 def best(db: Database, k: int, upto: int | None = None) -> list[Individual]:
     """Return the `k` fittest, as `selection.best` does, without reading the others."""
-    condition = f"{_RANKED} AND birth <= ?"
-    rows = db.rows(f"{_SELECT} WHERE {condition} ORDER BY fitness, birth LIMIT ?", _last(upto), k)
-    return [_individual(dict(row)) for row in rows]
+    query = f"SELECT id {_LEADING}"
+    ids = [row["id"] for row in db.rows(query, _last(upto), k)]
+    found = {one.id: one for one in of_ids(db, ids)}
+    return [found[id] for id in ids]
 
 
-def pareto(db: Database, upto: int | None = None) -> list[Individual]:
-    """Return the Pareto set, as `selection.pareto_front` does, without reading the others."""
-    rows = db.rows(
-        f"SELECT id, error, num_parameters, {_COST} FROM individual WHERE {_RANKED} "
-        "AND birth <= ? ORDER BY generation, birth",
-        _last(upto),
+def scored(db: Database, id: str | None = None) -> list[Scored]:
+    """Return all that compete and are trained, or the one of that id, if it is."""
+    condition, values = _where({"id": id})
+    found = db.execute(
+        f"SELECT id, birth, fitness, error, num_parameters, {_COST}, blob, blob IS NULL OR EXISTS "
+        "(SELECT 1 FROM blob AS b WHERE b.sha = individual.blob AND b.state = 'kept') "
+        f"FROM individual {_BY_FITNESS if id is None else ''} WHERE {_RANKED} AND {condition}",
+        *values,
     )
-    front = non_dominated([tuple(row)[1:] for row in rows])
-    return [one for index in front for one in individuals(db, id=rows[index]["id"])]
-
-
-def standings(db: Database, upto: int | None = None) -> list[Standing]:
-    """Return all that may have children: trained, and their weights not dropped."""
-    rows = db.rows(
-        f"SELECT id, birth, fitness, error, num_parameters, {_COST} FROM individual "
-        f"LEFT JOIN blob ON sha = blob WHERE {_RANKED} AND coalesce(state, 'kept') = 'kept' "
-        "AND birth <= ?",
-        _last(upto),
-    )
-    return [Standing(*row) for row in rows]
+    return [Scored(Standing(*row[:6]), row[6], bool(row[7])) for row in map(tuple, found)]
 
 
 def winner(db: Database) -> Individual | None:
     """Return who wins, as `selection.winner` does, without reading the others."""
     leading = best(db, 1)
     rows = db.rows(
-        "SELECT birth, count(*), avg(fitness) FROM individual "
+        "SELECT birth, count(*), avg(fitness) FROM individual INDEXED BY repeats "
         "WHERE status = 'done' AND kind = 'repeat' GROUP BY birth"
     )
     again = {birth: (count, mean) for birth, count, mean in rows}
@@ -112,7 +146,7 @@ def count_children(db: Database, since: int) -> dict[str, int]:
     """Return how many mutants of birth `since` or later each parent has."""
     query = (
         "SELECT parent_id, count(*) FROM individual "
-        "WHERE kind = 'mutant' AND birth >= ? GROUP BY parent_id"
+        f"WHERE {_COMPETES} AND birth >= ? AND parent_id IS NOT NULL GROUP BY parent_id"
     )
     return {row[0]: row[1] for row in db.rows(query, since)}
 
@@ -134,58 +168,20 @@ def failed_generations(db: Database) -> list[int]:
     return [int(row[0]) for row in db.rows(query)]
 
 
-def attempts(db: Database, **columns: Any) -> list[Attempt]:
-    """Return the attempts of these values (None: any), in the order in which they began."""
-    condition, values = _where(columns)
-    rows = db.rows(f"SELECT * FROM attempt WHERE {condition} ORDER BY started_at, no", *values)
-    return [Attempt(**dict(row)) for row in rows]
-
-
-def end_attempt(db: Database, id: str, no: int, outcome: str, error: str | None, at: float) -> bool:
-    """End an attempt, and return whether it was running."""
-    ended = db.execute(
-        "UPDATE attempt SET outcome = ?, error = ?, ended_at = ? "
-        "WHERE individual_id = ? AND no = ? AND outcome = 'running'",
-        *(outcome, error, at, id, no),
-    )
-    return ended.rowcount == 1
-
-
-def accept(
-    db: Database,
-    id: str,
-    no: int,
-    at: float,
-    *,
-    loss: float,
-    error: float,
-    fitness: float,
-    result: dict[str, Any],
-) -> bool:
-    """End an individual with its result; return False, and change nothing, if it has ended."""
-    accepted = db.execute(
-        "UPDATE individual SET status = 'done', loss = ?, error = ?, fitness = ?, result = ?, "
-        "blob = ?, finished_at = ?, seconds = coalesce(?, (SELECT ? - started_at FROM attempt "
-        "WHERE individual_id = ? AND no = ?)) WHERE id = ? AND status IN ('proposed', 'running')",
-        *(loss, error, fitness, json.dumps(result), result.get("blob"), at),
-        *(result.get("seconds"), at, id, no, id),
-    )
-    if accepted.rowcount == 0:
-        return False
-    db.execute(
-        "UPDATE attempt SET outcome = 'done', ended_at = ?, busy_seconds = ? "
-        "WHERE individual_id = ? AND no = ?",
-        *(at, result.get("busy_seconds"), id, no),
-    )
-    return True
-
-
-def keep_blob(db: Database, sha: str, file: Path) -> None:
-    """Note that a blob is there."""
+def keep_blob(db: Database, sha: str, file: Path) -> bool:
+    """Note that a blob is there, and return whether it had been dropped before."""
+    dropped = bool(db.value("SELECT state = 'dropped' FROM blob WHERE sha = ?", sha))
     db.execute(
         "INSERT INTO blob VALUES (?, ?, 'kept') ON CONFLICT (sha) DO UPDATE SET state = 'kept'",
         *(sha, file.stat().st_size),
     )
+    return dropped
+
+
+def drop_blobs(db: Database, shas: Iterable[str]) -> None:
+    """Note that blobs are no longer there."""
+    for sha in shas:
+        db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
 
 
 def kept_blobs(db: Database) -> set[str]:
@@ -196,23 +192,23 @@ def kept_blobs(db: Database) -> set[str]:
 def needed_blobs(
     db: Database, num_best: int, also: Iterable[str], upto: int | None = None
 ) -> set[str]:
-    """Return the digests of what the best, their parents, the Pareto set, generation 0, the
-    parents of what waits, and those of the ids `also` need; with `upto`, also the best and the
-    Pareto set up to that birth, and all born later."""
-    waiting = individuals(db, status="proposed") + individuals(db, status="running")
-    leading = best(db, num_best)
-    parents = {one.parent_id for one in (*waiting, *leading) if one.parent_id}
-    needed = [
-        *leading,
-        *pareto(db),
-        *individuals(db, generation=0),
-        *(one for id in parents.union(also) for one in individuals(db, id=id)),
-    ]
-    if upto is not None:
-        needed += [*best(db, num_best, upto), *pareto(db, upto)]
-        later = db.rows("SELECT blob FROM individual WHERE birth > ?", upto)
-        return {row["blob"] for row in later if row["blob"]} | {o.blob for o in needed if o.blob}
-    return {one.blob for one in needed if one.blob}
+    """Return the digests of what the best, their parents, generation 0, the parents of what waits,
+    and those of the ids `also` need; with `upto`, also the best up to that birth, and all born
+    later."""
+    query = f"""
+WITH leading AS (SELECT id, parent_id {_LEADING}), seen AS (SELECT id {_LEADING}), needed (id) AS (
+    SELECT id FROM leading UNION SELECT parent_id FROM leading UNION SELECT id FROM seen
+    UNION SELECT id FROM individual WHERE {_COMPETES} AND birth > ?
+    UNION SELECT id FROM individual WHERE generation = 0
+    UNION SELECT parent_id FROM individual WHERE status IN ('proposed', 'running')
+    UNION SELECT value FROM json_each(?)
+)
+SELECT sha FROM needed CROSS JOIN individual USING (id) CROSS JOIN blob ON sha = blob
+WHERE state = 'kept'
+"""
+    last = _last(upto)
+    values = (_last(None), num_best, last, num_best, last, json.dumps(list(also)))
+    return {row["sha"] for row in db.rows(query, *values)}
 
 
 def _last(upto: int | None) -> int:
@@ -226,10 +222,20 @@ def _where(columns: dict[str, Any]) -> tuple[str, list[Any]]:
     return " AND ".join(f"{name} = ?" for name in given) or "1", list(given.values())
 
 
-def _individual(row: dict[str, Any]) -> Individual:
-    del row["id"], row["digest"]
-    row["blob"] = row.pop("kept_blob")
-    row["genotype"] = Genotype.from_json(row["genotype"])
-    row["changes"] = changes_from_json(row["changes"])
-    row["result"] = json.loads(row["result"])
-    return Individual(**row)
+def _individual(row: sqlite3.Row) -> Individual:
+    kind, status, *others, genotype, changes, result, blob = row
+    values = dict(zip(_COLUMNS, (sys.intern(kind), sys.intern(status), *others), strict=True))
+    return Individual(
+        **values,
+        genotype=Genotype.from_json(genotype),
+        changes=changes_from_json(changes),
+        result=_shared(json.loads(result)),
+        blob=blob,
+    )
+
+
+def _shared(value: Any) -> Any:
+    """Return JSON whose keys are kept once for all individuals: they are half of its memory."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(item) for key, item in value.items()}
+    return value

@@ -1,6 +1,6 @@
-"""The tables of a run."""
+"""The tables of a run, and how those of older formats become these."""
 
-FORMAT = 2
+FORMAT = 3
 """Version of the tables, kept in SQLite's `user_version`."""
 
 TABLES = """
@@ -49,10 +49,13 @@ CREATE TABLE individual (
 CREATE UNIQUE INDEX one_birth ON individual (birth) WHERE kind IN ('ancestor', 'mutant');
 CREATE UNIQUE INDEX one_genotype ON individual (digest) WHERE kind IN ('ancestor', 'mutant');
 CREATE INDEX by_status ON individual (status);
-CREATE INDEX by_generation ON individual (generation, status);
-CREATE INDEX by_fitness ON individual (fitness, birth) WHERE status = 'done'
-    AND kind IN ('ancestor', 'mutant');
+CREATE INDEX by_generation ON individual (generation, status, kind, fitness);
+CREATE INDEX clones ON individual (parent_id) WHERE kind = 'clone';
+CREATE INDEX repeats ON individual (birth, fitness) WHERE kind = 'repeat';
+CREATE INDEX by_fitness ON individual (fitness, birth, error, num_parameters, num_macs, latency_ms,
+    blob, id, status, kind) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
 CREATE INDEX by_blob ON individual (blob);
+CREATE INDEX kept_blobs ON blob (state, sha, bytes) WHERE state = 'kept';
 CREATE TABLE attempt (
     individual_id TEXT NOT NULL REFERENCES individual (id),
     no INTEGER NOT NULL,
@@ -67,7 +70,7 @@ CREATE TABLE attempt (
     PRIMARY KEY (individual_id, no)
 );
 CREATE UNIQUE INDEX one_result ON attempt (individual_id) WHERE outcome = 'done';
-CREATE INDEX open_attempts ON attempt (outcome) WHERE outcome = 'running';
+CREATE INDEX by_outcome ON attempt (outcome, ended_at);
 CREATE TABLE latency (
     digest TEXT NOT NULL,
     device TEXT NOT NULL,
@@ -81,4 +84,22 @@ CREATE TABLE event (
     payload TEXT NOT NULL
 )
 """
-"""`one_result` makes a result count once, whatever the code above it does."""
+"""`one_result` makes a result count once, whatever the code above it does. `by_fitness` and
+`by_generation` hold all that their queries ask for: a row, with its result, fills a page."""
+
+MIGRATIONS = {
+    2: """
+DROP INDEX by_generation;
+DROP INDEX by_fitness;
+DROP INDEX open_attempts;
+CREATE INDEX by_generation ON individual (generation, status, kind, fitness);
+CREATE INDEX clones ON individual (parent_id) WHERE kind = 'clone';
+CREATE INDEX repeats ON individual (birth, fitness) WHERE kind = 'repeat';
+CREATE INDEX by_fitness ON individual (fitness, birth, error, num_parameters, num_macs, latency_ms,
+    blob, id, status, kind) WHERE status = 'done' AND kind IN ('ancestor', 'mutant');
+CREATE INDEX kept_blobs ON blob (state, sha, bytes) WHERE state = 'kept';
+CREATE INDEX by_outcome ON attempt (outcome, ended_at)
+""",
+}
+"""Format -> the statements that make the next one of it, in one transaction. They are run in order,
+and none is changed once a version of evopose that has it is out; new columns have defaults."""

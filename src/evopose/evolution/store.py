@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from evopose.errors import RunError
-from evopose.evolution import rows
+from evopose.evolution import attempts, rows
 from evopose.evolution.blobs import BlobStore
 from evopose.evolution.database import Database, errors_of
 from evopose.evolution.individual import Attempt, Individual, Outcome
+from evopose.evolution.ranking import Ranking
 from evopose.evolution.selection import Standing, standing_of
 
 Clock = Callable[[], float]
@@ -32,6 +33,7 @@ class Store:
         self.clock = clock
         self._db = db
         self._session: int | None = None
+        self._ranking: Ranking | None = None
 
     @classmethod
     def create(cls, folder: Path, meta: dict[str, Any], *, clock: Clock = time.time) -> Self:
@@ -95,9 +97,20 @@ class Store:
         status: str | None = None,
         generation: int | None = None,
         kind: str | None = None,
+        histories: bool = True,
     ) -> list[Individual]:
-        """Return those of a status, a generation, a kind, or all; by generation and birth."""
-        return rows.individuals(self._db, status=status, generation=generation, kind=kind)
+        """Return those of a status, a generation, a kind, or all; by generation and birth.
+
+        Without `histories` their results lack `history`, which is most of what a run holds.
+        """
+        return rows.individuals(
+            self._db, status=status, generation=generation, kind=kind, histories=histories
+        )
+
+    def histories(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the `history` of the results of these ids, as JSON; ids without one are left
+        out."""
+        return rows.histories(self._db, ids)
 
     def individual(self, id: str) -> Individual:
         """Return one individual. Raises: RunError if there is none of that id."""
@@ -120,22 +133,25 @@ class Store:
         return rows.winner(self._db)
 
     def standings(self, *, upto: int | None = None) -> list[Standing]:
-        """Return all that may have children: trained, and their weights not dropped."""
-        return rows.standings(self._db, upto)
+        """Return all that may have children, by birth: trained, and their weights not dropped."""
+        return self._ranked().standings(upto)
 
     def candidates(self, *, best: int, front: bool, upto: int | None = None) -> list[Standing]:
         """Return the standings of the `best` fittest and, with `front`, of the Pareto set: of
         whom `retain` never drops the weights."""
-        found = self.best(best, upto=upto) + (self.pareto(upto=upto) if front else [])
-        return [standing_of(one) for one in {one.id: one for one in found}.values()]
+        found = [standing_of(one) for one in self.best(best, upto=upto)]
+        found += self._ranked().front(upto) if front else []
+        return list({one.id: one for one in found}.values())
 
     def pareto(self, *, upto: int | None = None) -> list[Individual]:
         """Return those that none beats in error, parameters and cost alike; no controls."""
-        return rows.pareto(self._db, upto)
+        front = [one.id for one in self._ranked().front(upto)]
+        found = {one.id: one for one in rows.of_ids(self._db, front)}
+        return [found[id] for id in front]
 
     def attempts(self, id: str | None = None) -> list[Attempt]:
         """Return the attempts at one individual, or all, in the order in which they began."""
-        return rows.attempts(self._db, individual_id=id)
+        return attempts.attempts(self._db, id)
 
     def counts(self) -> dict[str, int]:
         """Return how many individuals there are of each status, clones included."""
@@ -190,11 +206,9 @@ class Store:
 
     def spent_seconds(self) -> float:
         """Return for how long the run was worked on, in all sessions."""
-        spent = 0.0
-        for session in self.sessions():
-            mine = session["no"] == self._session
-            spent += (self.clock() if mine else session["seen_at"]) - session["started_at"]
-        return spent
+        mine = {self._session: self.clock()}
+        ends = [(mine.get(s["no"], s["seen_at"]), s["started_at"]) for s in self.sessions()]
+        return float(sum(end - start for end, start in ends))
 
     def events(self) -> list[dict[str, Any]]:
         """Return what `log` was told: dicts of at, kind, and the rest."""
@@ -237,36 +251,17 @@ class Store:
     def propose_again(self, individuals: Iterable[Individual]) -> None:
         """Give failed individuals another chance."""
         with self._writing():
-            for one in individuals:
-                self._db.execute(
-                    "UPDATE individual SET status = 'proposed', fail_reason = NULL, "
-                    "finished_at = NULL WHERE id = ? AND status = 'failed'",
-                    one.id,
-                )
+            attempts.forgive(self._db, [one.id for one in individuals])
 
     def lease(self, id: str, *, slot: int, seconds: float) -> int:
         """Begin an attempt at a proposed individual, and return the attempt's number."""
-        now = self.clock()
         with self._writing():
-            leased = self._db.execute(
-                "UPDATE individual SET status = 'running' WHERE id = ? AND status = 'proposed'", id
-            )
-            assert leased.rowcount == 1, f"individual {id} is not proposed"
-            no = 1 + self._db.value("SELECT count(*) FROM attempt WHERE individual_id = ?", id)
-            self._db.execute(
-                "INSERT INTO attempt (individual_id, no, slot, started_at, lease_until, outcome) "
-                "VALUES (?, ?, ?, ?, ?, 'running')",
-                *(id, no, slot, now, now + seconds),
-            )
-        return int(no)
+            return attempts.lease(self._db, id, slot=slot, now=self.clock(), seconds=seconds)
 
     def renew(self, id: str, no: int, *, seconds: float) -> None:
         """Note a sign of life of an attempt: its lease runs from now."""
         with self._writing():
-            self._db.execute(
-                "UPDATE attempt SET lease_until = ? WHERE individual_id = ? AND no = ?",
-                *(self.clock() + seconds, id, no),
-            )
+            attempts.renew(self._db, id, no, until=self.clock() + seconds)
 
     def finish(
         self,
@@ -286,38 +281,32 @@ class Store:
         """
         now = self.clock()
         with self._writing():
+            revived = False
             if sha := result.get("blob"):
-                rows.keep_blob(self._db, sha, self.blobs.path(sha))
-            if rows.accept(
-                self._db, id, no, now, loss=loss, error=error, fitness=fitness, result=result
-            ):
-                return True
-            rows.end_attempt(self._db, id, no, "duplicate", None, now)
-        return False
+                revived = rows.keep_blob(self._db, sha, self.blobs.path(sha))
+            told = {"loss": loss, "error": error, "fitness": fitness}
+            accepted = attempts.accept(self._db, id, no, now, **told, result=result)
+            if not accepted:
+                attempts.end(self._db, id, no, "duplicate", None, now)
+        if revived:  # others may have had the same weights
+            self._ranking = None
+        elif accepted and self._ranking:
+            for one in rows.scored(self._db, id):
+                self._ranking.add(one)
+        return accepted
 
     def fail(
         self, id: str, no: int, *, reason: str, outcome: Outcome, error: str | None = None
     ) -> bool:
         """End an individual that cannot be trained; False if the attempt had ended before."""
-        now = self.clock()
+        told: dict[str, Any] = {"reason": reason, "outcome": outcome, "error": error}
         with self._writing():
-            if ended := rows.end_attempt(self._db, id, no, outcome, error, now):
-                self._db.execute(
-                    "UPDATE individual SET status = 'failed', fail_reason = ?, finished_at = ? "
-                    "WHERE id = ? AND status = 'running'",
-                    *(reason, now, id),
-                )
-        return ended
+            return attempts.fail(self._db, id, no, self.clock(), **told)
 
     def lose(self, id: str, no: int, *, outcome: Outcome, error: str | None = None) -> bool:
         """Propose an individual again whose attempt was lost; False if it had ended before."""
         with self._writing():
-            if ended := rows.end_attempt(self._db, id, no, outcome, error, self.clock()):
-                self._db.execute(
-                    "UPDATE individual SET status = 'proposed' WHERE id = ? AND status = 'running'",
-                    id,
-                )
-        return ended
+            return attempts.lose(self._db, id, no, self.clock(), outcome=outcome, error=error)
 
     def release(self) -> None:
         """Give up all running attempts, at no charge: what was running is proposed again."""
@@ -325,12 +314,7 @@ class Store:
         seen_at = max((session["seen_at"] for session in self.sessions()), default=0.0)
         ended_at = self.clock() if self._session else seen_at
         with self._writing():
-            self._db.execute(
-                "UPDATE attempt SET outcome = 'interrupted', ended_at = ? "
-                "WHERE outcome = 'running'",
-                ended_at,
-            )
-            self._db.execute("UPDATE individual SET status = 'proposed' WHERE status = 'running'")
+            attempts.release(self._db, ended_at)
 
     def retain(self, *, best: int, also: Iterable[str] = (), upto: int | None = None) -> int:
         """Drop the weights that nobody needs, and return of how many; the rows stay.
@@ -339,14 +323,24 @@ class Store:
         generation 0, of the parents of what is proposed or running, and of the ids `also`; with
         `upto`, also of the best and the Pareto set up to that birth, and of all born later.
         """
-        drop = rows.kept_blobs(self._db) - rows.needed_blobs(self._db, best, also, upto)
+        front = {one.id for bound in (None, upto) for one in self._ranked().front(bound)}
+        needed = rows.needed_blobs(self._db, best, front.union(also), upto)
+        drop = rows.kept_blobs(self._db) - needed
         with self._writing():
-            for sha in drop:
-                self._db.execute("UPDATE blob SET state = 'dropped' WHERE sha = ?", sha)
+            rows.drop_blobs(self._db, drop)
+        self._ranked().drop(drop)
         with errors_of(self.folder):
             for sha in drop:
                 self.blobs.delete(sha)
         return len(drop)
+
+    def _ranked(self) -> Ranking:
+        """Return the ranking: the one that is kept up to date where this process alone writes."""
+        if self._ranking is not None:
+            return self._ranking
+        found = Ranking(rows.scored(self._db))
+        self._ranking = found if self._db.writes else None
+        return found
 
     def _writing(self) -> AbstractContextManager[None]:
         return self._db.transaction(

@@ -2,7 +2,8 @@
 whole network. Each is one field here; what has no value is left to the network's configuration."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
 
 from evopose.errors import ConfigError
 
@@ -62,6 +63,11 @@ class Stage:
         """Output channels before width scaling."""
         return 8 * self.filters
 
+    @cached_property
+    def is_wide(self) -> bool:
+        """Whether it has genes beyond the paper's four."""
+        return any(getattr(self, gene) is not None for gene in EXTRA_GENES)
+
 
 @dataclass(frozen=True)
 class NetworkGenes:
@@ -89,8 +95,8 @@ class NetworkGenes:
     @property
     def given(self) -> dict[str, GeneValue]:
         """The genes that have a value, in the order of `NETWORK_GENES`."""
-        found = ((field.name, getattr(self, field.name)) for field in fields(self))
-        return {name: value for name, value in found if value is not None}
+        found = {name: getattr(self, name) for name in NETWORK_GENES}
+        return {name: value for name, value in found.items() if value is not None}
 
     @property
     def input_hw(self) -> tuple[int, int] | None:

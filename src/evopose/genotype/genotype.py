@@ -7,8 +7,8 @@ genes beyond its four a stage are ours.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from evopose.errors import ConfigError
@@ -20,6 +20,7 @@ from evopose.genotype.genes import (
     Stage,
 )
 
+_NOT_GIVEN = NetworkGenes()
 _ROW = "[kernel, repeats, filters / 8, stride]"
 
 
@@ -37,7 +38,7 @@ class Genotype:
     """
 
     stages: tuple[Stage, ...]
-    network: NetworkGenes = field(default_factory=NetworkGenes)
+    network: NetworkGenes = _NOT_GIVEN
 
     def __post_init__(self) -> None:
         if not self.stages:
@@ -60,7 +61,7 @@ class Genotype:
                     f"stage {number} of the genotype needs {len(GENES)} genes "
                     f"{_ROW}, got {list(row)}"
                 )
-        return cls(tuple(Stage(row[0], row[1], row[2], row[3]) for row in rows))
+        return cls(tuple(map(_stage, rows)))
 
     def to_list(self) -> list[list[int]]:
         """Return [[kernel, repeats, filters / 8, stride], ...].
@@ -97,7 +98,7 @@ class Genotype:
             raise ConfigError(
                 f"a genotype's network has some of {', '.join(NETWORK_GENES)}, got {network!r}"
             )
-        return replace(genotype, network=NetworkGenes(**network))
+        return replace(genotype, network=NetworkGenes(**network)) if network else genotype
 
     def to_value(self) -> list[list[int]] | dict[str, Any]:
         """Return plain JSON with all genes: the rows of `to_list` where that is all, else an
@@ -114,8 +115,7 @@ class Genotype:
     @property
     def is_wide(self) -> bool:
         """Whether it has genes beyond the paper's four a stage."""
-        extra = (getattr(stage, gene) for stage in self.stages for gene in EXTRA_GENES)
-        return bool(self.network.given) or any(value is not None for value in extra)
+        return self.network != _NOT_GIVEN or any(stage.is_wide for stage in self.stages)
 
     @classmethod
     def from_json(cls, text: str) -> "Genotype":
@@ -148,7 +148,7 @@ class Genotype:
         return replace(self, stages=(*self.stages[:stage], changed, *self.stages[stage + 1 :]))
 
     def _rows(self) -> list[list[int]]:
-        return [[getattr(stage, gene) for gene in GENES] for stage in self.stages]
+        return [[one.kernel, one.repeats, one.filters, one.stride] for one in self.stages]
 
     def __str__(self) -> str:
         return " ".join(
@@ -157,6 +157,18 @@ class Genotype:
         )
 
 
+def _stage(row: Sequence[Any]) -> Stage:
+    """Return the stage of a row; stages are values, so equal rows share one."""
+    try:
+        return _known_stage(*row)
+    except TypeError:  # a list among its genes, say: Stage tells what is wrong
+        return Stage(*row)
+
+
+_known_stage = lru_cache(maxsize=10_000, typed=True)(Stage)
+
+
+@lru_cache(maxsize=10_000)
 def _stage_text(stage: Stage) -> str:
     text = "-".join(str(getattr(stage, gene)) for gene in GENES)
     marks = {"expand_ratio": "e", "se_ratio": "se", "activation": ""}

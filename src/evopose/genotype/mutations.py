@@ -7,6 +7,8 @@ is uniform and an exhausted neighbourhood is seen (the official code then never 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +33,13 @@ class Change:
     before: GeneValue
     after: GeneValue
 
-    @property
+    def to_value(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "stage": self.stage, "gene": self.gene, "before": self.before, "after": self.after
+        }  # fmt: skip
+
+    @cached_property
     def kind(self) -> str:
         """The gene and its direction in words, like "filters up"; names have no direction."""
         old, new = rank(self.gene, self.before), rank(self.gene, self.after)

@@ -1,7 +1,7 @@
 """What a search found: tables, figures, one HTML page, and files for scripts."""
 
 from evopose.report.facts import SearchFacts
-from evopose.report.files import write_csv, write_report, write_results
+from evopose.report.files import write_all, write_csv, write_report, write_results
 from evopose.report.page import Picture
 from evopose.report.reading import read_facts
 from evopose.report.repeats import noise_of, noise_text, repeated, repeats_table
@@ -19,6 +19,7 @@ __all__ = [
     "repeated",
     "repeats_table",
     "summary_lines",
+    "write_all",
     "write_csv",
     "write_report",
     "write_results",

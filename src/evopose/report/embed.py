@@ -19,7 +19,7 @@ from evopose.report.tables import changes_text
 from evopose.report.tree import Tree
 
 MOST_EMBEDDED = 10_000
-"""Individuals on the page; of more, those that are drawn or named and their lines."""
+"""Most individuals on the page; of more, those that are drawn or named and their lines."""
 
 MOST_POINTS = 40
 """Epochs of a training curve; of more, an even choice."""
@@ -27,15 +27,18 @@ MOST_POINTS = 40
 
 def embedded(facts: SearchFacts, named: Iterable[str]) -> tuple[Individual, ...]:
     """Return who is on the page: everyone if they are few, else those `named` with their ancestors,
-    the clones and the repeats among them."""
+    the clones and the repeats among them; the first named first, as long as there is room."""
     if len(facts.individuals) <= MOST_EMBEDDED:
         return facts.individuals
     chosen: set[str] = set()
     for name in named:
+        line: list[str] = []
         one = facts.by_id.get(name)
         while one is not None and one.id not in chosen:
-            chosen.add(one.id)
+            line.append(one.id)
             one = facts.by_id.get(one.parent_id or "")
+        if len(chosen) + len(line) <= MOST_EMBEDDED:
+            chosen.update(line)
     return tuple(one for one in facts.individuals if one.id in chosen)
 
 
@@ -58,6 +61,7 @@ def page_data(facts: SearchFacts, tree: Tree, named: Iterable[str] = ()) -> dict
     for one in facts.individuals:
         if one.kind == "repeat":
             repeats[str(one.birth)].append(one.id)
+    histories = facts.histories_of(chosen)
     records = {}
     for one in chosen:
         family = {
@@ -65,14 +69,13 @@ def page_data(facts: SearchFacts, tree: Tree, named: Iterable[str] = ()) -> dict
             "more": (totals[one.id] - len(children.get(one.id, ()))) or None,
             "repeats": repeats.get(one.id) if one.competes else None,
         }
-        known = _record(one) | family
+        known = _record(one, json.loads(histories.get(one.id, "[]"))) | family
         records[one.id] = {key: value for key, value in known.items() if value not in (None, "")}
     return {"individuals": records, "tree": _ways(facts, tree)}
 
 
-def _record(one: Individual) -> dict[str, Any]:
+def _record(one: Individual, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
     transfer = transfer_of(one)
-    history: Sequence[dict[str, Any]] = one.result.get("history", ())
     return {
         "kind": one.kind,
         "generation": one.generation or None,

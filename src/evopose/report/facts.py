@@ -5,7 +5,7 @@ Nothing here reads a file; `evopose.report.reading` makes these values from a ru
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -71,6 +71,16 @@ class SearchFacts:
     """Who worked on the run and when (see `Store.sessions`)."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """The resolved configuration, for whoever wants to know exactly."""
+    histories: Callable[[Sequence[str]], Mapping[str, str]] | None = None
+    """Finds the records of the epochs of these ids, as JSON, where the results of `individuals`
+    were read without them: of many individuals they would fill the memory."""
+
+    def histories_of(self, individuals: Sequence[Individual]) -> dict[str, str]:
+        """Return the records of the epochs of these individuals, a JSON list each, by id."""
+        if self.histories is not None:
+            return dict(self.histories([one.id for one in individuals]))
+        known = {one.id: one.result.get("history") for one in individuals}
+        return {id: json.dumps(history) for id, history in known.items() if history}
 
     @cached_property
     def by_id(self) -> dict[str, Individual]:

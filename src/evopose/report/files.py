@@ -5,7 +5,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +22,7 @@ from evopose.report.facts import (
     transfer_of,
 )
 from evopose.report.page import Picture, render_page
-from evopose.report.reading import read_facts
+from evopose.report.reading import batched, read_facts, without_collection
 from evopose.report.repeats import noise_of, repeated
 
 RESULTS_FORMAT = 2
@@ -81,15 +81,15 @@ def write_report(run: Path, *, pictures: Sequence[Picture] = ()) -> Path:
 
     Raises: RunError if there is no run, or the file cannot be written.
     """
-    return _write(run / "report.html", render_page(read_facts(run), pictures=pictures))
+    return _write(run / "report.html", [render_page(read_facts(run), pictures=pictures)])
 
 
 def write_results(run: Path) -> Path:
-    """Write `results.json` (see `results`) into the run folder and return its path.
+    """Write `results.json` (see `results_text`) into the run folder and return its path.
 
     Raises: RunError if there is no run, or the file cannot be written.
     """
-    return _write(run / "results.json", results_json(results(read_facts(run))))
+    return _write(run / "results.json", results_text(read_facts(run)))
 
 
 def write_csv(run: Path) -> Path:
@@ -99,21 +99,51 @@ def write_csv(run: Path) -> Path:
 
     Raises: RunError if there is no run, or the file cannot be written.
     """
-    return _write(run / "individuals.csv", individuals_csv(read_facts(run)))
+    return _write(run / "individuals.csv", csv_text(read_facts(run)))
 
 
-def individuals_csv(facts: SearchFacts) -> str:
-    """Return the text of individuals.csv."""
+def write_all(run: Path, *, pictures: Sequence[Picture] = ()) -> None:
+    """Write the three, of one look at the run.
+
+    Raises: RunError if there is no run, or a file cannot be written.
+    """
+    with without_collection():
+        facts = read_facts(run)
+        _write(run / "report.html", [render_page(facts, pictures=pictures)])
+        _write(run / "results.json", results_text(facts))
+        _write(run / "individuals.csv", csv_text(facts))
+
+
+def csv_text(facts: SearchFacts) -> Iterator[str]:
+    """Yield individuals.csv, piece after piece."""
+    yield _csv_lines([list(COLUMNS)])
+    for batch in batched(facts.individuals):
+        yield _csv_lines(["" if v is None else v for v in _row(one).values()] for one in batch)
+
+
+def _csv_lines(rows: Iterable[Sequence[object]]) -> str:
     file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in facts.individuals:
-        writer.writerow(["" if v is None else v for v in _row(one).values()])
+    csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()
 
 
+def results_text(facts: SearchFacts) -> Iterator[str]:
+    """Yield results.json, piece after piece: strict JSON, one line an individual.
+
+    What JSON cannot say (infinite, not a number) becomes null.
+    """
+    yield json.dumps(_finite(results(facts)), indent=1)[:-2]
+    yield ',\n "individuals": [\n'
+    between = ""
+    for batch in batched(facts.individuals):
+        histories = facts.histories_of(batch)
+        yield between + ",\n".join(_line(one, histories.get(one.id, "[]")) for one in batch)
+        between = ",\n"
+    yield "\n ]\n}\n"
+
+
 def results(facts: SearchFacts) -> dict[str, Any]:
-    """Return everything that a script may want to know of a search, as JSON values."""
+    """Return what a script may want to know of a search as a whole, as JSON values."""
     return {
         "format": RESULTS_FORMAT,
         "name": facts.name,
@@ -154,7 +184,6 @@ def results(facts: SearchFacts) -> dict[str, Any]:
             for e in mutation_effects(facts)
         ],
         **_repeats(facts),
-        "individuals": [_record(one) for one in facts.individuals],
     }
 
 
@@ -181,9 +210,8 @@ def _record(one: Individual) -> dict[str, Any]:
     transfer = transfer_of(one)
     return _row(one) | {
         "genotype": one.genotype.to_value(),
-        "changes": [asdict(change) for change in one.changes],
+        "changes": [change.to_value() for change in one.changes],
         "not_preserved": list(transfer.get("reasons", ())),
-        "history": one.result.get("history", []),
     }
 
 
@@ -191,22 +219,13 @@ def _row(one: Individual) -> dict[str, Any]:
     return {name: value(one) for name, (_, value) in COLUMNS.items()}
 
 
-def results_json(found: dict[str, Any]) -> str:
-    """Return the text of results.json: strict JSON, one line an individual.
-
-    What JSON cannot say (infinite, not a number) becomes null.
-    """
-    head = {name: value for name, value in found.items() if name != "individuals"}
-    opened = json.dumps(_finite(head), indent=1)[:-2]
-    lines = ",\n".join(_line(record) for record in found["individuals"])
-    return f'{opened},\n "individuals": [\n{lines}\n ]\n}}\n'
-
-
-def _line(record: dict[str, Any]) -> str:
-    try:
-        return json.dumps(record, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(record), allow_nan=False)
+def _line(one: Individual, history: str) -> str:
+    """Return the record of an individual with the history of its training, as JSON."""
+    record = _record(one)
+    if not ("NaN" in history or "Infinity" in history):
+        with suppress(ValueError):  # a number that JSON cannot say
+            return f'{json.dumps(record, allow_nan=False)[:-1]}, "history": {history}}}'
+    return json.dumps(_finite(record | {"history": json.loads(history)}), allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
@@ -217,11 +236,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write(path: Path, text: str) -> Path:
+def _write(path: Path, pieces: Iterable[str]) -> Path:
     """Write a whole file, or nothing: whoever reads it meanwhile sees the old one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        partial.write_text(text, encoding="utf-8")
+        with partial.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
         partial.replace(path)
     except OSError as error:
         with suppress(OSError):

@@ -1,13 +1,15 @@
 """Which genes the search came to like: the share of each value, generation by generation."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from evopose.evolution.individual import Individual
+import numpy as np
+from numpy.typing import NDArray
+
 from evopose.genotype import (
+    NETWORK_GENES,
     STAGE_GENES,
     GeneValue,
     Genotype,
@@ -27,6 +29,8 @@ MOST_BINS = 150
 
 GeneKey = tuple[int | None, str]
 """(zero-based stage, name); a gene of the whole network has no stage."""
+
+Part = Stage | NetworkGenes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,57 +85,55 @@ def gene_histories(facts: SearchFacts) -> tuple[GeneHistory, ...]:
     All children count, whatever became of them: each is one mutation away from a parent that was
     chosen, so what spreads among children is what was selected.
     """
-    counts: dict[GeneKey, dict[int, Counter[Any]]] = defaultdict(lambda: defaultdict(Counter))
     children = [one for one in facts.individuals if one.competes]
-    totals = Counter(one.generation for one in children)
-    parts: Counter[tuple[int, Any]] = Counter()
-    for generation, genotypes in _by_generation(children):
-        for place, stages in enumerate(zip_longest(*(g.stages for g in genotypes))):
-            for stage, number in Counter(stages).items():
-                parts[generation, (place, stage)] += number
-        for network, number in Counter(genotype.network for genotype in genotypes).items():
-            parts[generation, (None, network)] += number
-    for (generation, part), number in parts.items():  # far fewer than individuals times genes
-        for key, value in _genes_in(part):
-            counts[key][generation][value] += number
-    order = {name: place for place, name in enumerate(dict.fromkeys(gene for _, gene in counts))}
-    found = [_history(key, found, totals) for key, found in counts.items()]
+    if not children:
+        return ()
+    generations, rows = np.unique([one.generation for one in children], return_inverse=True)
+    totals = np.bincount(rows)
+    stages = zip_longest(*(one.genotype.stages for one in children))  # None where it has fewer
+    networks = tuple(one.genotype.network for one in children)
+    found: list[GeneHistory] = []
+    for stage, members in [*enumerate(stages), (None, networks)]:
+        codes, parts = _coded(members)
+        for gene in NETWORK_GENES if stage is None else STAGE_GENES:
+            values, counts = _counted(parts, gene, codes, rows)
+            shares = (counts / totals).tolist()
+            found.append(
+                GeneHistory(
+                    stage=stage,
+                    gene=gene,
+                    generations=tuple(generations.tolist()),
+                    values=tuple(values),
+                    shares=tuple(map(tuple, shares)),
+                )
+            )
+    order = {name: place for place, name in enumerate((*STAGE_GENES, *NETWORK_GENES))}
     varying = [history for history in found if len(history.values) > 1]
     return tuple(sorted(varying, key=lambda h: (h.stage is None, order[h.gene], h.stage or 0)))
 
 
-def _by_generation(children: Iterable[Individual]) -> Iterator[tuple[int, list[Genotype]]]:
-    groups: dict[int, list[Genotype]] = defaultdict(list)
-    for one in children:
-        groups[one.generation].append(one.genotype)
-    yield from groups.items()
+def _coded(parts: Sequence[Part | None]) -> tuple[NDArray[np.intp], list[Part | None]]:
+    """Return the parts that differ, and for each part which of them it is.
+
+    Those of a search share most of theirs, so they are told apart by what they are in memory.
+    """
+    apart = {id(part): part for part in parts}
+    number = {key: code for code, key in enumerate(apart)}
+    codes = np.fromiter(map(number.__getitem__, map(id, parts)), np.intp, len(parts))
+    return codes, list(apart.values())
 
 
-def _genes_in(
-    part: tuple[int | None, Stage | NetworkGenes | None],
-) -> Iterator[tuple[GeneKey, Any]]:
-    stage, genes = part
-    if genes is not None:  # a genotype of fewer stages has none here
-        yield from (((stage, field.name), getattr(genes, field.name)) for field in fields(genes))
-
-
-def _history(
-    key: GeneKey, found: dict[int, Counter[Any]], totals: Counter[int]
-) -> GeneHistory:  # fmt: skip
-    there = {value for counter in found.values() for value in counter}
-    values = sorted(there, key=lambda value: _order(key[1], value))
-    generations = sorted(totals)
-    shares = tuple(
-        tuple(found[g][value] / totals[g] if g in found else 0.0 for g in generations)
-        for value in values
-    )
-    return GeneHistory(
-        stage=key[0],
-        gene=key[1],
-        generations=tuple(generations),
-        values=tuple(values),
-        shares=shares,
-    )
+def _counted(
+    parts: Sequence[Part | None], gene: str, codes: NDArray[np.intp], rows: NDArray[np.intp]
+) -> tuple[list[Any], NDArray[np.intp]]:
+    """Return the values of a gene in their order, and how often each is in each row: (V, rows)."""
+    values = sorted({getattr(p, gene) for p in parts if p}, key=lambda v: _order(gene, v))
+    place = {value: number for number, value in enumerate(values)}
+    there = np.array([p is not None for p in parts])[codes]
+    numbers = np.array([place[getattr(p, gene)] if p else 0 for p in parts])[codes]
+    shape = len(values), int(rows.max()) + 1
+    flat = np.ravel_multi_index((numbers[there], rows[there]), shape)
+    return values, np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
 def _order(gene: str, value: GeneValue | None) -> tuple[float, str]:

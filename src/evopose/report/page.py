@@ -75,12 +75,12 @@ def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
 def _lineage(facts: SearchFacts, figures: Figures) -> str:
     """Return the panel that tells an individual's details, and the script that fills it."""
     drawn = choose(facts)
-    best = [one.id for one in facts.ranked[:50]]
     named = [
-        *figures.named,
+        *(one.id for one in facts.ranked[:50]),
         *(one.id for one in drawn),
-        *best,
-        *(o.id for o in facts.failures[:200]),
+        *(one.id for one in facts.failures[:200]),
+        *(one.id for one in facts.ranked if one.id in figures.named),
+        *(one.id for one in facts.individuals if one.id in figures.named),
     ]
     data = page_data(facts, arrange(drawn), named)
     return (

@@ -1,8 +1,11 @@
 """From a run folder to `SearchFacts`: the only place of this package that reads a run."""
 
+import gc
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from evopose.report.text import count
 
 Json = Mapping[str, Any]
 
+TOTALS = ("samples", "train_seconds", "val_seconds")
+"""What results tell of their epochs in sum; those of older versions do not."""
+
 
 def read_facts(run: Path) -> SearchFacts:
     """Return what the run in folder `run` holds, also while its search goes on.
@@ -25,11 +31,11 @@ def read_facts(run: Path) -> SearchFacts:
     Raises: RunError if there is no run, or its configuration is damaged.
     """
     config = read_config(run)
-    with Store.read(run) as store:
+    with without_collection(), Store.read(run) as store:
         meta = store.meta
-        individuals = store.individuals()
+        individuals = read_individuals(store)
         sessions, events, attempts = store.sessions(), store.events(), store.attempts()
-        time = overhead(store)
+        time = overhead(store, attempts)
     state, reason = state_of(sessions, events, host=socket.gethostname())
     return SearchFacts(
         name=str(meta.get("title") or run.resolve().name),
@@ -46,7 +52,46 @@ def read_facts(run: Path) -> SearchFacts:
         attempts=tuple(attempts),
         sessions=tuple(sessions),
         config=config,
+        histories=partial(_histories, run),
     )
+
+
+def read_individuals(store: Store) -> list[Individual]:
+    """Return all individuals of a run, their results without the records of epochs, but with what
+    these add up to: `samples`, `train_seconds`, `val_seconds`."""
+    found = store.individuals(histories=False)
+    older = [o for o in found if o.status == "done" and not o.result.keys() >= set(TOTALS)]
+    for batch in batched(older):
+        told = store.histories([one.id for one in batch])
+        for one in batch:
+            epochs = json.loads(told.get(one.id, "[]"))
+            for name in TOTALS:
+                if epochs and all(name in record for record in epochs):
+                    one.result.setdefault(name, sum(record[name] for record in epochs))
+    return found
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Do what is inside without looking for cycles: among millions of values, all of them in use,
+    Python would look for garbage again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def batched(individuals: Sequence[Individual], size: int = 1000) -> Iterator[Sequence[Individual]]:
+    """Yield parts of that size, the last one smaller."""
+    yield from (individuals[i : i + size] for i in range(0, len(individuals), size))
+
+
+def _histories(run: Path, ids: Sequence[str]) -> dict[str, str]:
+    with Store.read(run) as store:
+        return store.histories(ids)
 
 
 def read_config(run: Path) -> dict[str, Any]:
@@ -86,12 +131,11 @@ def state_of(sessions: Sequence[Json], events: Sequence[Json], *, host: str) -> 
 def time_spent(individuals: Sequence[Individual], time: Json) -> dict[str, float]:
     """Return worker seconds by what they were spent on, adding up to those of all sessions.
 
-    `time` is what `overhead` returned. What a job does not tell (its epochs hold `train_seconds`
-    and `val_seconds`) counts as the rest.
+    `time` is what `overhead` returned. What a job does not tell (in `train_seconds` and
+    `val_seconds`) counts as the rest.
     """
-    epochs = [record for one in individuals for record in one.result.get("history", ())]
-    training = sum(record.get("train_seconds", 0.0) for record in epochs)
-    validation = sum(record.get("val_seconds", 0.0) for record in epochs)
+    training = sum(one.result.get("train_seconds", 0.0) for one in individuals)
+    validation = sum(one.result.get("val_seconds", 0.0) for one in individuals)
     other = max(0.0, time["attempt_seconds"] - training - validation)
     lost = min(time["lost_seconds"], other)
     parts = {

@@ -30,6 +30,8 @@ class Worker:
     individual: Individual
     attempt: int
     started_at: float
+    lease_until: float
+    """Without a sign of life before, its worker is killed then and its training begun again."""
     progress: Mapping[str, Any]
     """Its last word: `epoch`, `epochs`, `step`, `steps`, `loss`, `images_per_second`; empty while
     it has said nothing."""
@@ -172,6 +174,7 @@ def _worker(store: Store, one: Individual) -> Worker:
         individual=one,
         attempt=attempt.no,
         started_at=attempt.started_at,
+        lease_until=attempt.lease_until,
         progress=steps[-1] if steps and phase != "inheriting" else {},
         phase=phase,
     )
@@ -262,6 +265,7 @@ def snapshot_json(found: Snapshot) -> dict[str, Any]:
                 "attempt": worker.attempt,
                 "phase": worker.phase,
                 "seconds": time.time() - worker.started_at,
+                "lease_seconds_left": worker.lease_until - time.time(),
                 "share": worker.share,
                 **worker.progress,
             }

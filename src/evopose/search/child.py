@@ -107,6 +107,8 @@ def _train(job: dict[str, Any], heartbeat: Heartbeat, work: Path) -> dict[str, A
         "best_epoch": outcome.best.epoch,
         "history": [vars(record) for record in outcome.history],
         "samples": sum(record.samples for record in outcome.history),
+        "train_seconds": sum(record.train_seconds for record in outcome.history),
+        "val_seconds": sum(record.val_seconds for record in outcome.history),
         "busy_seconds": min(busy, seconds),  # a resumed one's history began in an earlier attempt
         "seconds": seconds,
         "pid": os.getpid(),
