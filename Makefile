@@ -21,7 +21,7 @@ evolve: $(STAMP) ## evolve a pose network on drawn people, in minutes
 	$(BIN)/evopose evolve synthetic:2400 --recipe demo
 
 test: $(STAMP) ## run the tests, doctests included
-	$(BIN)/python -m pytest -q -n auto --dist worksteal
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 check: $(STAMP) lint test ## all that must pass: format, lint, types, tests, the built wheel
 	$(BIN)/python tests/check_wheel.py

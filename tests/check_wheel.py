@@ -5,6 +5,7 @@
 Prints one line; exits 1, with the reason, if anything is missing or does not work.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -25,8 +26,24 @@ net = evopose.build_model("evopose2d-s")
 assert sum(p.numel() for p in net.parameters()) == 2_496_239
 estimator = evopose.PoseEstimator.load("default", detector=None, runtime="pytorch")
 assert len(estimator(numpy.zeros((80, 60, 3), numpy.uint8))) == 1
+from evopose.data.synthetic import draw_scene
+from evopose.drawing import write_image
+write_image(Path("drawn.png"), draw_scene(0, 0).image)
 print(evopose.__version__)
 """
+
+PREDICT = [
+    "predict",
+    "drawn.png",
+    "--detector",
+    "none",
+    "--runtime",
+    "pytorch",
+    "--out",
+    "seen",
+    "--json",
+]
+"""What the README begins with, on a drawn person."""
 
 
 class Failed(Exception):
@@ -66,6 +83,9 @@ def check(folder: Path) -> str:
     run("pip", "install", "--no-deps", "--no-index", "--target", target, wheel)
     version = run("-c", USE, target, cwd=folder, PYTHONPATH=str(target)).strip()
     require(wheel.name.startswith(f"evopose-{version}-"), f"{wheel.name} holds version {version}")
+    told = run("-m", "evopose", *PREDICT, cwd=folder, PYTHONPATH=str(target), EVOPOSE_OFFLINE="1")
+    require(json.loads(told)["persons"] == 1, f"predict found other than one person: {told}")
+    require((folder / "seen/drawn.jpg").is_file(), "predict drew nothing")
     return f"{wheel.name}, {len(packed)} files, builds and predicts when imported elsewhere"
 
 

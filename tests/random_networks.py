@@ -14,6 +14,11 @@ S = Genotype.from_list(
      [3, 2, 10, 1]]
 )  # fmt: skip
 """EvoPose2D-S (the paper's table of genotypes)."""
+SMALL = Genotype.from_list(
+    [[3, 1, 1, 1], [3, 1, 2, 2], [5, 1, 2, 2], [3, 1, 3, 2], [3, 1, 3, 1], [3, 1, 4, 1],
+     [3, 1, 4, 1]]
+)  # fmt: skip
+"""A layer of every kind, and few of them."""
 
 
 def random_network(config: EvoPose2DConfig, seed: int) -> EvoPose2D:

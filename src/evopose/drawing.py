@@ -153,7 +153,8 @@ def _draw_pose(
     shown = near.all(axis=1) & (points[:, 2] > threshold)
     if not shown.any():
         return None
-    width = thickness or _limb_thickness(canvas, points[shown, :2])
+    there = near.all(axis=1) & (points[:, 2] > 0)  # a lone sure keypoint is as large as others
+    width = thickness or _limb_thickness(canvas, points[there, :2])
     sides = keypoint_sides(skeleton)
     limbs = [(a, b) for a, b in skeleton.limbs if shown[a] and shown[b]]
     for border in (True, False):  # all outlines lie under all colours

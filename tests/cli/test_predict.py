@@ -1,14 +1,25 @@
 """`evopose predict` and `export` from the command line: sources, videos, exported files."""
 
 import json
+import signal
+import weakref
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+from rich.console import Console
 
+from evopose.cli.options import StopRequest
 from evopose.cli.predict import split_model
+from evopose.cli.predict_videos import predict_video
 from evopose.data.video_writing import VideoWriter
 from evopose.errors import ConfigError
+from evopose.inference import sources
+from evopose.inference.estimator import PoseEstimator
+from evopose.inference.poses import Poses
+
+QUICK = ("--detector", "none", "--runtime", "pytorch", "--threads", 1, "--no-flip-test")
 
 
 @pytest.fixture
@@ -64,6 +75,146 @@ def test_a_video_is_drawn_and_told_frame_by_frame(evopose, photo, tmp_path):
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 4
 
 
+def test_in_a_folder_what_cannot_be_read_is_named_and_counted(
+    evopose, photo, tmp_path, monkeypatch
+):
+    folder, out = tmp_path / "mixed", tmp_path / "out"
+    folder.mkdir()
+    image = PIL.Image.open(photo)
+    image.convert("L").save(folder / "grey.png")
+    image.convert("RGBA").save(folder / "alpha.png")
+    cv2.imwrite(str(folder / "deep.png"), cv2.imread(str(photo)).astype(np.uint16) * 257)
+    turned = PIL.Image.Exif()
+    turned[0x112] = 6
+    image.save(folder / "turned.jpg", exif=turned)
+    (folder / "text.jpg").write_text("no image")
+    (folder / "cut.png").write_bytes(photo.read_bytes()[:5000])
+    image.resize((400, 300)).save(folder / "huge.png")
+    (folder / "empty.mp4").touch()
+    monkeypatch.setenv("EVOPOSE_MAX_PIXELS", "100000")
+    done = evopose("predict", folder, "webcam:99", "--out", out, *QUICK)
+    assert done.code == 1
+    assert "4 persons in 4 images, 3 left out" in done.out
+    assert "5 of 9 could not be read and are left out" in done.out
+    for name, reason in (
+        ("text.jpg", "it holds text"),
+        ("cut.png", "damaged or cut off"),
+        ("huge.png", "400x300 = 120,000 pixels, more than the limit of 100,000"),
+        ("empty.mp4", "as a video (0 bytes)"),
+        ("webcam 99", "there is no webcam"),
+    ):
+        (line,) = [line for line in done.out.splitlines() if name in line]
+        assert line.startswith("left out: ")
+        assert reason in line
+    assert {path.name for path in out.iterdir()} == {
+        "grey.jpg", "alpha.jpg", "deep.jpg", "turned.jpg", "predictions.json", "results.json",
+    }  # fmt: skip
+    assert cv2.imread(str(out / "turned.jpg")).shape == (80, 60, 3)
+
+
+def press_ctrl_c(monkeypatch, owner, name, *, at):
+    """Press Ctrl-C while a function is called for the `at`-th time."""
+    calls, real = [], getattr(owner, name)
+
+    def called(*given, **more):
+        calls.append(name)
+        if len(calls) == at:
+            signal.raise_signal(signal.SIGINT)
+        return real(*given, **more)
+
+    monkeypatch.setattr(owner, name, called)
+
+
+def test_ctrl_c_keeps_the_photos_that_are_done(evopose, photo, tmp_path, monkeypatch):
+    folder, out = tmp_path / "many", tmp_path / "out"
+    folder.mkdir()
+    for number in range(5):
+        (folder / f"{number}.png").write_bytes(photo.read_bytes())
+    press_ctrl_c(monkeypatch, sources, "read_photo", at=3)
+    film = tmp_path / "still.mp4"
+    film.touch()
+    done = evopose("predict", folder, film, "--out", out, *QUICK)
+    assert done.code == 130
+    assert "stopping; what is done is kept" in done.err
+    assert "3 persons in 3 of 5 images, 0 left out" in done.out
+    assert f"stopped: {out} holds what was done; 1 videos were not begun" in done.out
+    told = json.loads((out / "predictions.json").read_text())["images"]
+    assert [one["image"] for one in told] == [str(folder / f"{n}.png") for n in range(3)]
+    assert len(json.loads((out / "results.json").read_text())) == 3
+    assert {path.name for path in out.iterdir()} == {
+        "predictions.json", "results.json", "0.jpg", "1.jpg", "2.jpg",
+    }  # fmt: skip
+
+
+def test_ctrl_c_keeps_what_is_done_of_a_video_under_its_own_name(
+    evopose, photo, tmp_path, monkeypatch
+):
+    out, frame = tmp_path / "out", cv2.imread(str(photo))
+    with VideoWriter(tmp_path / "still.mp4", fps=10) as writer:
+        for _ in range(6):
+            writer.write(frame)
+    press_ctrl_c(monkeypatch, VideoWriter, "write", at=4)
+    done = evopose("predict", tmp_path / "still.mp4", "--out", out, *QUICK, "--json")
+    assert done.code == 130
+    (video,) = done.json["videos"]
+    assert done.json["stopped"]
+    assert (video["frames"], video["stopped"]) == (4, True)
+    assert video["written"] == ["still.unfinished.jsonl", "still.unfinished.mp4"]
+    assert {path.name for path in out.iterdir()} == set(video["written"])
+    assert len((out / "still.unfinished.jsonl").read_text().splitlines()) == 4
+    assert cv2.VideoCapture(str(out / "still.unfinished.mp4")).get(cv2.CAP_PROP_FRAME_COUNT) == 4
+
+
+def test_of_a_long_video_no_frame_is_kept(photo, tmp_path):
+    frame, alive, most = cv2.imread(str(photo)), [], 0
+    with VideoWriter(tmp_path / "long.mp4", fps=10) as writer:
+        for _ in range(40):
+            writer.write(frame)
+    estimator = PoseEstimator.load(detector=None, runtime="pytorch", threads=1, flip_test=False)
+
+    class Watched:
+        def video(self, *given, **more):
+            nonlocal most
+            for poses in estimator.video(*given, **more):
+                alive.extend([weakref.ref(poses), weakref.ref(poses.image)])
+                most = max(most, sum(one() is not None for one in alive))
+                yield poses
+
+    done = predict_video(
+        Watched(), sources.Video(path=tmp_path / "long.mp4"), "long", tmp_path, Console(quiet=True),
+        every=5, limit=None, smooth=True, draw=Poses.draw, stop=StopRequest(),
+    )  # fmt: skip
+    assert done.frames == 40
+    assert len(alive) == 80
+    assert most <= 4  # the frame at hand, and the one before
+
+
+def test_show_opens_a_few_pictures_and_of_many_the_folder(evopose, photo, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 3)
+    done = evopose("predict", photo, "--out", tmp_path / "out", *QUICK, "--show")
+    assert opened == [str(tmp_path / "out/photo.jpg")]
+    assert f"this system has no viewer for {opened[0]}" in done.out
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(photo.read_bytes())
+    evopose("predict", tmp_path, "--out", tmp_path / "out", *QUICK, "--show")
+    assert opened[1:] == [str(tmp_path / "out")]
+    done = evopose("predict", photo, "--no-draw", "--show")
+    assert (done.code, "give it or --no-draw" in done.err) == (2, True)
+
+
+def test_persons_are_framed_if_asked(evopose, photo, tmp_path):
+    drawn = []
+    for name, more in (("plain", []), ("framed", ["--draw-boxes"])):
+        given = ["--out", tmp_path / name, "--threshold", 2, "--box", "20,10,30,40", *QUICK[2:]]
+        done = evopose("predict", photo, *given, *more)
+        assert done.code == 0, done.err
+        drawn.append(cv2.imread(str(tmp_path / name / "photo.jpg")).astype(int))
+    differs = np.abs(drawn[0] - drawn[1]).max(axis=2) > 60
+    assert differs[10:50, 19:22].any(axis=1).mean() > 0.8  # the left side of the frame
+    assert not differs[:, 60:].any()
+
+
 def test_a_video_that_is_none_is_named(evopose, tmp_path):
     (tmp_path / "film.mp4").write_bytes(bytes(1000))
     done = evopose(
@@ -97,7 +248,10 @@ def test_what_is_exported_is_used_as_the_model_is(evopose, photo, tmp_path):
     [
         (["--format", "tflite"], "--format is onnx, openvino, torchscript; got 'tflite'"),
         (["--out", "pose.pb"], "onnx files end in .onnx; pose.pb does not"),
-        (["--half", "--out", "pose.onnx"], "onnx files are float32; half is for openvino"),
+        (
+            ["--half", "--format", "torchscript", "--out", "pose.torchscript"],
+            "torchscript files are float32; half is for onnx and openvino",
+        ),
     ],
 )
 def test_exports_that_cannot_be(evopose, given, message):

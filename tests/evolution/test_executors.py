@@ -7,16 +7,32 @@ import time
 import psutil
 import pytest
 
-from evopose.evolution.executors import EXECUTORS, ProcessExecutor
+from evopose.evolution.executors import EXECUTORS, ProcessExecutor, RayExecutor
 
+RAY = pytest.mark.xdist_group("ray")
 MISBEHAVE = "evolution.toys:misbehave"
 
 
-@pytest.fixture(params=list(EXECUTORS))
+@pytest.fixture(scope="module")
+def on_a_cluster(ray_cluster):
+    """An executor that begins slowly, for all tests of the contract."""
+    executor = RayExecutor(address=ray_cluster.address, slots=1)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(params=["inline", "process", pytest.param("ray", marks=RAY)])
 def executor(request):
+    if request.param == "ray":
+        yield request.getfixturevalue("on_a_cluster")
+        return
     executor = EXECUTORS[request.param]()
     yield executor
     executor.close()
+
+
+def test_every_executor_is_under_contract():
+    assert list(EXECUTORS) == ["inline", "process", "ray"]
 
 
 @pytest.fixture
@@ -28,8 +44,18 @@ def process():
     executor.close()
 
 
-def run(executor, slot=0, seconds=20.0, until=("done", "failed", "lost"), **job):
+def a_slot(executor, seconds=20.0):
+    """A slot to use; of a cluster, where one was killed, when its successor has come."""
+    deadline = time.monotonic() + seconds
+    while not executor.slots:
+        assert time.monotonic() < deadline, "no slot came"
+        executor.poll(0.1, lambda event: pytest.fail(f"nothing runs, but {event}"))
+    return executor.slots[0]
+
+
+def run(executor, slot=None, seconds=20.0, until=("done", "failed", "lost"), **job):
     """Submit a job and return the events up to its end."""
+    slot = a_slot(executor) if slot is None else slot
     executor.submit(slot, {"function": MISBEHAVE} | job)
     return wait_for(executor, until, seconds)
 
@@ -48,7 +74,7 @@ def test_progress_comes_before_the_result_and_both_are_plain(executor):
     assert [event.kind for event in events] == ["progress"] * 3 + ["done"]
     assert [event.data for event in events[:3]] == [{"step": n} for n in range(3)]
     assert events[-1].data["loss"] == 1.0
-    assert {event.slot for event in events} == {0}
+    assert {event.slot for event in events} == {executor.slots[0]}
 
 
 def test_a_slot_is_free_for_the_next_job_after_an_end(executor):
@@ -106,7 +132,7 @@ def test_a_killed_job_is_told_of_no_more(executor):
         events.append(event)
         executor.kill(event.slot)
 
-    executor.submit(0, {"function": MISBEHAVE, "do": "wait"})
+    executor.submit(a_slot(executor), {"function": MISBEHAVE, "do": "wait"})
     deadline = time.monotonic() + 20
     while not events and time.monotonic() < deadline:
         executor.poll(0.1, tell)

@@ -31,7 +31,8 @@ class Coordinator:
     """A running `toys.py`."""
 
     def __init__(self, scratch, folder, generations, course, executor, *address):
-        environment = os.environ | {"PYTHONPATH": str(TOYS.parents[1]), "TMPDIR": str(scratch)}
+        path = os.pathsep.join([str(TOYS.parents[1]), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": path, "TMPDIR": str(scratch)}
         self.log, self.begun_at = folder / "run.sqlite-wal", time.time()
         words = (folder, generations, SECONDS, course, executor, *address)
         self.popen = subprocess.Popen(

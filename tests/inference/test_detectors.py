@@ -99,6 +99,7 @@ def test_what_is_no_detector_is_named(tmp_path, monkeypatch) -> None:
     with pytest.raises(ModelError, match=re.escape(f"{damaged} is no ONNX network")):
         open_detector(damaged)
     monkeypatch.setenv("EVOPOSE_OFFLINE", "1")
+    monkeypatch.delenv("EVOPOSE_WEIGHTS", raising=False)
     monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
     with pytest.raises(ModelError, match=r"EVOPOSE_OFFLINE is set and yolox_nano\.onnx"):
         open_detector("yolox-nano")

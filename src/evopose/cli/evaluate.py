@@ -28,6 +28,7 @@ from evopose.cli.options import (
 )
 from evopose.cli.scoring import score, unless
 from evopose.errors import ConfigError
+from evopose.inference import COUNTED
 
 if TYPE_CHECKING:
     from evopose.inference.pipeline import Pipeline
@@ -38,7 +39,6 @@ _SCORES = "How poses are scored"
 _RESULTS = "Results that someone made"
 SPLITS = ("train", "val", "test")
 BATCH = 32
-COUNTED = 0.2
 """That of `inference.pipeline`, which loads torch: tests compare them."""
 
 

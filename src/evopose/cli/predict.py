@@ -1,5 +1,6 @@
 """`evopose predict`: keypoints on photos, in videos and before a webcam."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,18 @@ from evopose.cli.loading import (
     runtime_option,
     weights_option,
 )
-from evopose.cli.options import JSON, VERBOSE, console, device_option, option, print_json, say
+from evopose.cli.options import (
+    JSON,
+    VERBOSE,
+    console,
+    device_option,
+    option,
+    print_json,
+    say,
+    stop_on_ctrl_c,
+)
 from evopose.errors import ConfigError
+from evopose.inference import DRAWN
 
 if TYPE_CHECKING:
     from evopose.inference.detectors import Detector
@@ -26,7 +37,8 @@ if TYPE_CHECKING:
 
 _NETWORK, _MACHINE = "Network", "Machine"
 _PERSONS, _VIDEO = "Where the persons are", "Videos and webcams"
-DRAWN = 0.3
+MOST_OPENED = 5
+"""Pictures that --show opens; of more, the folder."""
 
 
 @app.command()
@@ -40,7 +52,14 @@ def predict(
     ),
     out: Path = typer.Option(Path("predictions"), help="Folder for all that is written."),
     threshold: float = typer.Option(DRAWN, help="Draw keypoints of at least this score."),
-    show: bool = typer.Option(False, "--show", help="Open what was drawn in this system's viewer."),
+    draw_boxes: bool = typer.Option(
+        False, "--draw-boxes", help="Frame the persons, also those of whom nothing is sure."
+    ),
+    show: bool = typer.Option(
+        False,
+        "--show",
+        help="At the end, open what was drawn in this system's viewer. There is no live window.",
+    ),
     no_draw: bool = typer.Option(False, "--no-draw", help="Write no images or videos, only JSON."),
     as_json: bool = JSON,
     verbose: bool = VERBOSE,
@@ -91,7 +110,8 @@ def predict(
     Persons are found by a detector (yolox-nano, fetched once), unless --boxes, --box or --detector
     say otherwise. --out gets the drawn images, predictions.json with all that was found and
     results.json in COCO's form; of each video, the drawn video and a JSON line a frame. What cannot
-    be read is named and left out, and the exit code is 1.
+    be read is named and left out, and the exit code is 1. Ctrl-C keeps what is done (exit code
+    130), and is how a webcam's recording ends.
 
     Example: evopose predict photo.jpg
     """
@@ -100,10 +120,13 @@ def predict(
     from evopose.evolution.database import errors_of
     from evopose.inference.estimator import PoseEstimator
     from evopose.inference.model_files import DEFAULT
+    from evopose.inference.poses import Poses
     from evopose.inference.sources import Photo, find_sources
     from evopose.models.devices import resolve_device
 
     screen = console(as_json)
+    if show and no_draw:
+        raise ConfigError("--show opens what was drawn; give it or --no-draw, not both")
     model, names = split_model(given)
     sources = find_sources(names)
     photos = [one for one in sources if isinstance(one, Photo)]
@@ -134,40 +157,58 @@ def predict(
         "runtime": pipeline.model.runtime,
         "detector": finder.name if finder else None,
     }
-    opened: list[Path] = []
-    with errors_of(out):
+    if show and videos:
+        say(screen, "there is no live window: the drawn video opens when it is written")
+    draw = None if no_draw else partial(Poses.draw, threshold=threshold, boxes=draw_boxes)
+    drawn: list[Path] = []
+    streams: list[dict[str, Any]] = []
+    with errors_of(out), stop_on_ctrl_c() as stop:
         out.mkdir(parents=True, exist_ok=True)
         if photos:
-            done = predict_photos(
-                estimator, photos, known, out, screen, threshold=None if no_draw else threshold
-            )
+            done = predict_photos(estimator, photos, known, out, screen, draw=draw, stop=stop)
             summary |= done.summary()
-            opened += done.drawn
+            drawn += done.drawn
         if videos and flip_test is None:
             estimator = estimator.without_flip_test()
-        streams = []
         for video, stem in zip(videos, video_stems(videos), strict=True):
+            if stop():
+                break
             stream = predict_video(
                 estimator, video, stem, out, screen, every=every, limit=frames,
-                smooth=not no_smooth, threshold=None if no_draw else threshold,
+                smooth=not no_smooth, draw=draw, stop=stop,
             )  # fmt: skip
             streams.append(stream.summary())
-            opened += stream.drawn
+            drawn += stream.drawn
         if videos:
             summary["videos"] = streams
-    failed = summary.get("failed", []) + [one["failed"] for one in streams if one.get("failed")]
-    summary["failed"] = failed
+    failed = summary.get("failed", []) + [one["failed"] for one in streams if one["failed"]]
+    stopped = len(streams) < len(videos) or any(o.get("stopped") for o in (summary, *streams))
+    summary |= {"failed": failed, "stopped": stopped}
     for reason in failed:
         say(screen, f"left out: {reason}")
     if as_json:
         print_json(summary)
     else:
         say(screen, f"wrote {out}", exact=True)
-    if show:
-        for path in opened:
-            typer.launch(str(path))
+    if failed:
+        say(screen, f"{len(failed):,} of {len(sources):,} could not be read and are left out")
+    if show and not stopped:
+        _open(drawn, out, screen)
+    if stopped:
+        left = len(videos) - len(streams)
+        more = f"; {left:,} videos were not begun" if left else ""
+        say(screen, f"stopped: {out} holds what was done{more}", exact=True)
+        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
+
+
+def _open(drawn: list[Path], folder: Path, screen: Console) -> None:
+    """Open what was drawn in the system's viewer, the folder where it is much."""
+    for path in drawn if len(drawn) <= MOST_OPENED else [folder]:
+        if typer.launch(str(path)):
+            say(screen, f"this system has no viewer for {path}", exact=True)
+            return
 
 
 def split_model(given: list[str]) -> tuple[str | None, list[str]]:

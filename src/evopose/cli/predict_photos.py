@@ -1,8 +1,10 @@
 """Poses on photos: found in batches, drawn, and written as JSON."""
 
 import json
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from evopose.cli.bars import bar
-from evopose.cli.options import say
+from evopose.cli.options import StopRequest, say
 from evopose.errors import DataError
 
 if TYPE_CHECKING:
     from evopose.data.images import Image
     from evopose.inference.boxes import Boxes
     from evopose.inference.estimator import PoseEstimator
+    from evopose.inference.poses import Poses
     from evopose.inference.sources import Photo
 
 
@@ -24,11 +27,17 @@ if TYPE_CHECKING:
 class Predicted:
     """What became of the photos."""
 
+    given: int
     images: int = 0
     persons: int = 0
     seconds: float = 0.0
     failed: list[str] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether Ctrl-C left some of them unseen."""
+        return self.images + len(self.failed) < self.given
 
     def summary(self) -> dict[str, Any]:
         """Return the figures for `--json`."""
@@ -39,6 +48,7 @@ class Predicted:
             "seconds": round(self.seconds, 3),
             "images_per_second": round(rate, 2),
             "failed": self.failed,
+            "stopped": self.stopped,
         }
 
 
@@ -49,30 +59,32 @@ def predict_photos(
     out: Path,
     screen: Console,
     *,
-    threshold: float | None,
+    draw: "Callable[[Poses], Image] | None",
+    stop: StopRequest,
 ) -> Predicted:
     """Write what is found on each photo to the folder `out`, and return how it went.
 
-    `known` holds boxes by a photo's name, None: the estimator's detector finds them. `threshold`
-    None: nothing is drawn. A photo that cannot be read is left out, with its reason.
+    `known` holds boxes by a photo's name, None: the estimator's detector finds them. `draw` None:
+    nothing is drawn. A photo that cannot be read is left out, with its reason. Once `stop` asks,
+    no further photo is read, and what was found is written.
     """
     from evopose.drawing import write_image
 
-    done = Predicted()
+    done = Predicted(given=len(photos))
     seen: list[Photo] = []
     names = _drawn_names(photos)
     found: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     began = time.perf_counter()
-    with bar(screen, "predicting") as on_progress:
-        pictures = _readable(photos, known, done, seen)
+    with bar(screen, "predicting") as on_progress, suppress(KeyboardInterrupt):
+        pictures = _readable(photos, known, done, seen, stop)
         for number, poses in enumerate(estimator.each_read(pictures)):
             photo = seen[number]
             image_id = _image_id(photo, number)
             about = {"image": photo.name, "image_id": image_id}
-            if threshold is not None:
+            if draw is not None:
                 target = out / names[photo.name]
-                write_image(target, poses.draw(threshold=threshold))
+                write_image(target, draw(poses))
                 done.drawn.append(target)
                 about["drawn"] = str(target)
             found.append(about | poses.to_json())
@@ -83,12 +95,13 @@ def predict_photos(
     done.seconds = time.perf_counter() - began
     card = estimator.pipeline.card
     about = {"keypoints": card.skeleton.keypoints, "limbs": card.skeleton.limbs, "images": found}
-    (out / "predictions.json").write_text(json.dumps(about))
-    (out / "results.json").write_text(json.dumps(results))
+    _write_json(out / "predictions.json", about)
+    _write_json(out / "results.json", results)
     rate = done.images / done.seconds
+    of = f" of {done.given:,}" if done.stopped else ""
     say(
         screen,
-        f"{done.persons:,} persons in {done.images:,} images, {len(done.failed):,} left out; "
+        f"{done.persons:,} persons in {done.images:,}{of} images, {len(done.failed):,} left out; "
         f"{rate:.1f} images/s",
     )
     return done
@@ -99,12 +112,15 @@ def _readable(
     known: "dict[str, Boxes] | None",
     done: Predicted,
     seen: "list[Photo]",
+    stop: StopRequest,
 ) -> "Iterator[tuple[Image, str, Boxes | None]]":
     """Yield each photo that can be read with its boxes; note which, and why others cannot."""
     from evopose.inference.pipeline import require_areas
     from evopose.inference.sources import read_source
 
     for photo in photos:
+        if stop():
+            return
         boxes = None if known is None else known[photo.name]
         try:
             image = read_source(photo)
@@ -116,6 +132,13 @@ def _readable(
             continue
         seen.append(photo)
         yield image, photo.name, boxes
+
+
+def _write_json(path: Path, value: object) -> None:
+    """Write a file that has its name only when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(json.dumps(value))
+    partial.replace(path)
 
 
 def _image_id(photo: "Photo", number: int) -> int:

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from evopose.cli.bars import bar
-from evopose.cli.options import say
+from evopose.cli.options import StopRequest, say
 from evopose.errors import DataError
 
 if TYPE_CHECKING:
+    from evopose.data.images import Image
+    from evopose.data.video_writing import VideoWriter
     from evopose.inference.estimator import PoseEstimator
+    from evopose.inference.poses import Poses
     from evopose.inference.sources import Video, Webcam
 
 
@@ -32,6 +35,8 @@ class PredictedVideo:
     written: list[str] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
     failed: str | None = None
+    stopped: bool = False
+    """Whether Ctrl-C left some of its frames unseen."""
 
     def summary(self) -> dict[str, Any]:
         """Return the figures for `--json`."""
@@ -45,6 +50,7 @@ class PredictedVideo:
             "notes": self.notes,
             "written": self.written,
             "failed": self.failed,
+            "stopped": self.stopped,
         }
 
 
@@ -58,61 +64,85 @@ def predict_video(
     every: int,
     limit: int | None,
     smooth: bool,
-    threshold: float | None,
+    draw: "Callable[[Poses], Image] | None",
+    stop: StopRequest,
 ) -> PredictedVideo:
     """Write what is found in a video to `out`, STEM.mp4 and STEM.jsonl, and return how it went.
 
-    `threshold` None: nothing is drawn. Ctrl-C ends a webcam's recording well, and leaves what was
-    done of a video under a name that says so.
+    `draw` None: nothing is drawn. Ctrl-C, by `stop`, ends a webcam's recording well; of a video it
+    leaves what was done as STEM.unfinished.mp4 and .jsonl.
     """
     from evopose.data.video_writing import VideoWriter
     from evopose.data.videos import has_audio, open_video
     from evopose.inference.sources import Webcam
 
     done = PredictedVideo(source=source.name)
-    live = isinstance(source, Webcam)
     try:
         video = open_video(source.index if isinstance(source, Webcam) else source.path)
     except DataError as error:
         done.failed = str(error)
         return done
-    if not isinstance(source, Webcam) and threshold is not None and has_audio(source.path):
+    if not isinstance(source, Webcam) and draw is not None and has_audio(source.path):
         done.notes.append(f"{source.name} has sound, which the drawn video leaves out")
-    known: set[int] = set()
-    lines, film = out / f"{stem}.jsonl", out / f"{stem}.mp4"
     total = limit if video.num_frames is None else min(video.num_frames, limit or 1 << 62)
+    film = VideoWriter(out / f"{stem}.mp4", fps=video.fps) if draw is not None else None
+    lines = out / f"{stem}.unfinished.jsonl"
     began = time.perf_counter()
-    with ExitStack() as stack:
-        on_progress = stack.enter_context(bar(screen, f"{source.name}"))
-        notes = stack.enter_context(lines.open("w"))
-        writer = None
-        if threshold is not None:
-            writer = stack.enter_context(VideoWriter(film, fps=video.fps))
-        try:
-            for poses in estimator.video(video, every=every, smooth=smooth, limit=limit):
-                notes.write(json.dumps(poses.to_json()) + "\n")
-                if writer is not None and threshold is not None:
-                    writer.write(poses.draw(threshold=threshold))
-                done.frames += 1
-                if poses.ids is not None:
-                    known.update(poses.ids[poses.ids >= 0].tolist())
-                on_progress(done.frames, total)
-        except KeyboardInterrupt:
-            if not live:
-                raise
+    done.stopped = True  # unless it comes to its end
+    with suppress(KeyboardInterrupt), bar(screen, source.name) as on_progress:
+        frames = estimator.video(video, every=every, smooth=smooth, limit=limit)
+        frames = _until(stop, frames, live=isinstance(source, Webcam))
+        _write(frames, lines, film, draw, done, lambda: on_progress(done.frames, total))
+        done.stopped = False
+    if not done.stopped:
+        lines = lines.replace(out / f"{stem}.jsonl")
+    if film is not None:
+        drawn = film.unfinished if done.stopped else film.path
+        done.drawn = [drawn] if film.frames_written else []
     done.seconds = time.perf_counter() - began
-    done.persons = len(known)
     done.notes += video.notes
-    done.written = [lines.name, *([film.name] if threshold is not None else [])]
-    done.drawn = [film] if threshold is not None else []
+    done.written = [lines.name, *(path.name for path in done.drawn)]
     for note in done.notes:
         say(screen, note)
     rate = done.frames / done.seconds
+    of = f" of {total:,}" if done.stopped and total else ""
     say(
         screen,
-        f"{source.name}: {done.persons:,} persons in {done.frames:,} frames; {rate:.1f} frames/s",
+        f"{source.name}: {done.persons:,} persons in {done.frames:,}{of} frames; "
+        f"{rate:.1f} frames/s",
     )
     return done
+
+
+def _until(stop: StopRequest, frames: "Iterator[Poses]", *, live: bool) -> "Iterator[Poses]":
+    """Yield frames until `stop` asks: that ends a webcam's recording, and interrupts a video's."""
+    for poses in frames:
+        yield poses
+        if stop() and live:
+            return
+        if stop():
+            raise KeyboardInterrupt
+
+
+def _write(
+    frames: "Iterator[Poses]",
+    lines: Path,
+    film: "VideoWriter | None",
+    draw: "Callable[[Poses], Image] | None",
+    done: PredictedVideo,
+    tell: Callable[[], None],
+) -> None:
+    """Write a line of each frame, and the frame, drawn; note and tell how far it is."""
+    known: set[int] = set()
+    with lines.open("w") as notes, film or nullcontext():
+        for poses in frames:
+            notes.write(json.dumps(poses.to_json()) + "\n")
+            if film is not None and draw is not None:
+                film.write(draw(poses))
+            if poses.ids is not None:
+                known.update(poses.ids[poses.ids >= 0].tolist())
+            done.frames, done.persons = done.frames + 1, len(known)
+            tell()
 
 
 def video_stems(videos: "Sequence[Video | Webcam]") -> list[str]:

@@ -106,7 +106,7 @@ def find_poses(
     Raises: ModelError if the model's keypoints are not the data's; DataError for an image that is
     unreadable or of another size than the file says.
     """
-    check_skeleton(pipeline, dataset)
+    check_skeleton(pipeline.card, dataset)
     records = [one for one in dataset.images if len(_boxes(detections, one.id).scores)]
 
     def pictures() -> Iterator[tuple[Image, NDArray[np.float64]]]:

@@ -12,6 +12,7 @@ from evopose.errors import ConfigError, DataError, ModelError
 from evopose.evaluation.judging import Evaluation, as_results, judge
 from evopose.evaluation.pose_scores import ScoreRules
 from evopose.inference.pipeline import Keypoints, Pipeline, person_scores
+from evopose.models.card import ModelCard
 from evopose.structures import ImageRecord, Instance, PoseDataset
 
 
@@ -31,7 +32,7 @@ def evaluate(
     Raises: ModelError if the model's keypoints are not the data's; DataError for an image that is
     unreadable or of another size than annotated, or a split with nobody labelled.
     """
-    check_skeleton(pipeline, dataset)
+    check_skeleton(pipeline.card, dataset)
     persons: defaultdict[int, list[Instance]] = defaultdict(list)
     for one in dataset.trainable:
         persons[one.image_id].append(one)
@@ -79,9 +80,9 @@ def some_images(dataset: PoseDataset, count: int) -> PoseDataset:
     return replace(dataset, images=kept, instances=instances)
 
 
-def check_skeleton(pipeline: Pipeline, dataset: PoseDataset) -> None:
+def check_skeleton(card: ModelCard, dataset: PoseDataset) -> None:
     """Raise ModelError if the model's keypoints are not the data's."""
-    ours, theirs = pipeline.card.skeleton.keypoints, dataset.skeleton.keypoints
+    ours, theirs = card.skeleton.keypoints, dataset.skeleton.keypoints
     if ours != theirs:
         raise ModelError(
             f"the model knows the keypoints {', '.join(ours)}; the data has {', '.join(theirs)}"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ConfigError
-from evopose.inference.pipeline import COUNTED
+from evopose.inference import COUNTED
 from evopose.inference.suppression import oks_nms, soft_oks_nms
 
 Floats = NDArray[np.float64]

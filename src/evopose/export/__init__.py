@@ -3,7 +3,7 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,18 +12,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evopose.errors import ConfigError, ModelError
-from evopose.export.options import ExportOptions, ExportReport, Parity
+from evopose.export.options import ExportOptions, ExportReport, OksLoss, Parity, RealCrops
 
 if TYPE_CHECKING:
-    from evopose.export.job import Crops
     from evopose.models.modelfile import LoadedModel
 
-__all__ = ["EXPORTERS", "ExportOptions", "ExportReport", "Exporter", "Parity", "export_model"]
+__all__ = [
+    "EXPORTERS",
+    "ExportOptions",
+    "ExportReport",
+    "Exporter",
+    "OksLoss",
+    "Parity",
+    "RealCrops",
+    "export_model",
+    "find_exporter",
+]
+
+REAL_CROPS = 16
+"""How many real crops parity is checked on beside random ones, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exporter:
-    """One line of `EXPORTERS`: a module with `write(job, path)` and `open_run(path, threads=)`."""
+    """One line of `EXPORTERS`: a module with `write(job, path)`, `open_run(path, threads=)` and,
+    where there are more precisions than float32, `set_metadata(path, metadata)`."""
 
     module: str
     suffix: str
@@ -40,7 +53,7 @@ class Exporter:
 
 
 EXPORTERS: dict[str, Exporter] = {
-    "onnx": Exporter(module="onnx", suffix=".onnx"),
+    "onnx": Exporter(module="onnx", suffix=".onnx", precisions=("float32", "half", "int8")),
     "openvino": Exporter(
         module="openvino",
         suffix=".xml",
@@ -59,19 +72,26 @@ def export_model(
     format: str = "onnx",
     options: ExportOptions | None = None,
     *,
-    crops: "Crops | None" = None,
+    crops: RealCrops | None = None,
+    measure: Callable[[Path], OksLoss] | None = None,
 ) -> ExportReport:
     """Write a network as a file of another runtime, whole or not at all, and return how near to the
     network it is, run by that runtime.
 
-    `crops` (N, H, W, 3) uint8 RGB are real ones: parity is checked on them beside random ones.
+    Parity is checked on random crops, and on some of `crops` beside them. `int8` is calibrated on
+    all of them. `measure` is given a file in fewer bits than float32, ready but for its name, and
+    returns what that costs; the file tells it from then on.
 
     Raises: ModelError for a network that refines poses, a file in float32 that does not do what the
     network does, or one that cannot be written; ConfigError for a format or options that there are
-    not, or whose packages are missing.
+    not, or whose packages are missing, and for int8 without crops.
     """
     path, options = Path(path), options or ExportOptions()
-    exporter = _exporter(format, path, options)
+    exporter = find_exporter(format, path, options)
+    if options.precision == "int8" and (crops is None or not len(crops.images)):
+        raise ConfigError(
+            "int8 needs persons to calibrate on: give crops, on the command line --calibrate DATA"
+        )
     from evopose.export.checks import check_exportable
     from evopose.export.job import ExportJob
     from evopose.export.metadata import export_metadata
@@ -79,13 +99,19 @@ def export_model(
 
     begun = time.perf_counter()
     check_exportable(model)
-    metadata = export_metadata(model.card, format, options)
+    metadata = export_metadata(model.card, format, options, crops=crops)
+    oks = None
     with _workshop(path) as folder:
         made = folder / path.name
         exporter.named("write")(
             ExportJob(model=model, options=options, metadata=metadata, crops=crops), made
         )
-        parity = check_parity(exporter.named("open_run")(made), model, options, crops)
+        real = None if crops is None else crops.images[:REAL_CROPS]
+        parity = check_parity(exporter.named("open_run")(made), model, options, real)
+        if measure is not None and options.precision != "float32":
+            oks = measure(made)
+            metadata = export_metadata(model.card, format, options, crops=crops, oks=oks)
+            exporter.named("set_metadata")(made, metadata)
         suffixes = (*exporter.beside, exporter.suffix)
         num_bytes = sum(made.with_suffix(suffix).stat().st_size for suffix in suffixes)
         files = _move(made, path, suffixes)
@@ -97,11 +123,17 @@ def export_model(
         num_bytes=num_bytes,
         files=files,
         parity=parity,
+        oks=oks,
         seconds=time.perf_counter() - begun,
     )
 
 
-def _exporter(format: str, path: Path, options: ExportOptions) -> Exporter:
+def find_exporter(format: str, path: Path, options: ExportOptions) -> Exporter:
+    """Return what writes such a file.
+
+    Raises: ConfigError where nothing does, its packages are missing, or files of the format are
+    called otherwise.
+    """
     if format not in EXPORTERS:
         raise ConfigError(f"a format is {', '.join(EXPORTERS)}; got {format!r}")
     exporter = EXPORTERS[format]
@@ -111,7 +143,11 @@ def _exporter(format: str, path: Path, options: ExportOptions) -> Exporter:
     if path.suffix != exporter.suffix:
         raise ConfigError(f"{format} files end in {exporter.suffix}; {path} does not")
     if options.precision not in exporter.precisions:
-        raise ConfigError(f"{format} files are float32; {options.precision} is for openvino")
+        able = [n for n, one in EXPORTERS.items() if options.precision in one.precisions]
+        raise ConfigError(
+            f"{format} files are {' or '.join(exporter.precisions)}; {options.precision} is for "
+            f"{' and '.join(able)}"
+        )
     return exporter
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evopose.export.options import ExportOptions
+from evopose.export.options import ExportOptions, RealCrops
 from evopose.models.modelfile import LoadedModel
 
 Crops = NDArray[np.uint8]
@@ -23,5 +23,5 @@ class ExportJob:
     model: LoadedModel
     options: ExportOptions
     metadata: Mapping[str, str]
-    crops: Crops | None = None
-    """Real ones, to calibrate int8 on."""
+    crops: RealCrops | None = None
+    """To calibrate int8 on."""

@@ -2,7 +2,7 @@
 
 import json
 
-from evopose.export.options import ExportOptions
+from evopose.export.options import ExportOptions, OksLoss, RealCrops
 from evopose.models.card import ModelCard
 from evopose.version import VERSION
 
@@ -19,15 +19,24 @@ HEATMAPS = "heatmaps"
 KEYPOINTS = "keypoints"
 
 
-def export_metadata(card: ModelCard, format: str, options: ExportOptions) -> dict[str, str]:
+def export_metadata(
+    card: ModelCard,
+    format: str,
+    options: ExportOptions,
+    *,
+    crops: RealCrops | None = None,
+    oks: OksLoss | None = None,
+) -> dict[str, str]:
     """Return the two texts that go into an exported file: the card as in a model file, and JSON
-    that says what the file expects and computes."""
+    that says what the file expects and computes, what int8 was calibrated on, and what was lost."""
     about = {
         "format": FORMAT,
         "kind": format,
         "normalisation": "inside" if options.normalise else "outside",
         "decoding": "inside" if options.decode else "outside",
         "precision": options.stored_precision(format),
+        "calibrated_on": crops.source if crops and options.precision == "int8" else None,
+        "oks": oks.to_json() if oks else None,
         "opset": None if format == "torchscript" else OPSET,
         "evopose": VERSION,
     }

@@ -1,14 +1,17 @@
 """The network as it is exported: normalisation before it and decoding after it, if asked for."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from evopose.export.decoding import make_decoder
 from evopose.export.folding import fold_batch_norms
+from evopose.export.job import Crops, Floats
 from evopose.export.options import ExportOptions
 from evopose.models.inputs import InputSpec
 from evopose.models.modelfile import LoadedModel
 from evopose.models.network import PoseNetwork
+from evopose.models.pixels import normalise
 
 
 class ExportedNetwork(nn.Module):
@@ -61,6 +64,14 @@ def exported_network(model: LoadedModel, options: ExportOptions) -> ExportedNetw
     folded = fold_batch_norms(net, example)
     spec = card.input if options.normalise else None
     return ExportedNetwork(folded, spec, decoder).eval()
+
+
+def as_input(model: LoadedModel, crops: Crops, options: ExportOptions) -> Floats:
+    """Return crops (N, H, W, 3) as the exported file takes them."""
+    if options.normalise:
+        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
+    images: Floats = normalise(crops, torch.device("cpu"), model.card.input).contiguous().numpy()
+    return images
 
 
 def example_images(card_input_hw: tuple[int, int]) -> Tensor:

@@ -14,12 +14,32 @@ import torch
 
 from evopose.export.job import ExportJob, Run
 from evopose.export.metadata import INPUT, OPSET, output_names
-from evopose.export.network import example_images, exported_network
+from evopose.export.narrowing import to_half, to_int8
+from evopose.export.network import as_input, example_images, exported_network
 from evopose.export.sessions import open_onnx
+
+CALIBRATION_BATCH = 8
+"""How many crops are seen at once: every value between layers is kept meanwhile."""
 
 
 def write(job: ExportJob, path: Path) -> None:
-    """Write the network as an ONNX file, N free."""
+    """Write the network as an ONNX file of the precision asked for, N free."""
+    write_float32(job, path)
+    if job.options.precision == "half":
+        to_half(path)
+    elif job.options.precision == "int8":
+        assert job.crops is not None  # as export_model demands
+        images = job.crops.images
+        firsts = range(0, len(images), CALIBRATION_BATCH)
+        to_int8(
+            path,
+            (as_input(job.model, images[i : i + CALIBRATION_BATCH], job.options) for i in firsts),
+        )
+    set_metadata(path, job.metadata)
+
+
+def write_float32(job: ExportJob, path: Path) -> None:
+    """Write the network as an ONNX file in float32, N free, without metadata."""
     outputs = output_names(job.options)
     network = exported_network(job.model, job.options)
     with warnings.catch_warnings(), torch.inference_mode():
@@ -36,7 +56,6 @@ def write(job: ExportJob, path: Path) -> None:
             output_names=outputs,
             dynamic_axes={name: {0: "N"} for name in (INPUT, *outputs)},
         )
-    set_metadata(path, job.metadata)
 
 
 def set_metadata(path: Path, metadata: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """OpenVINO files (.xml with .bin beside it), converted from ONNX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,25 @@ def write(job: ExportJob, path: Path) -> None:
     import openvino
 
     between = path.with_suffix(".onnx")
-    onnx_files.write(job, between)
+    onnx_files.write_float32(job, between)
     model = read_openvino(between)
     for key, text in job.metadata.items():
         model.set_rt_info(text, key)
     openvino.save_model(model, path, compress_to_fp16=job.options.precision == "half")
     between.unlink()
+
+
+def set_metadata(path: Path, metadata: Mapping[str, str]) -> None:
+    """Set the texts in the `rt_info` of a file that `write` wrote."""
+    import openvino
+
+    model = read_openvino(path)
+    for key, text in metadata.items():
+        model.set_rt_info(text, key)
+    again = path.with_name(f"again-{path.name}")  # weights are mapped from the file that is read
+    openvino.save_model(model, again, compress_to_fp16=False)  # as they are
+    for suffix in (".bin", ".xml"):
+        again.with_suffix(suffix).replace(path.with_suffix(suffix))
 
 
 def open_run(path: Path, *, threads: int = 0) -> Run:

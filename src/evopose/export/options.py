@@ -4,9 +4,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from evopose.errors import ConfigError
 
-PRECISIONS = ("float32", "half")
+PRECISIONS = ("float32", "half", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +17,7 @@ class ExportOptions:
     """How a network is exported."""
 
     precision: str = "float32"
-    """`float32`, or `half`: weights in 16 bits."""
+    """`float32`; `half`: weights in 16 bits; `int8`: all but its end computed in 8."""
     normalise: bool = True
     """Whether the file takes pixels from 0 to 255 and normalises them itself."""
     decode: bool = False
@@ -25,13 +28,49 @@ class ExportOptions:
             raise ConfigError(f"a precision is {', '.join(PRECISIONS)}; got {self.precision!r}")
 
     def stored_precision(self, format: str) -> str:
-        """Return what the file is to be run in: `float32`, `float16` or `bfloat16`.
+        """Return what the file is to be run in: `float32`, `float16`, `bfloat16` or `int8`.
 
         OpenVINO computes in bfloat16 where the processor can, whatever weights are stored in.
         """
         if self.precision != "half":
             return self.precision
         return "bfloat16" if format == "openvino" else "float16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RealCrops:
+    """Persons as the network will see them, to calibrate int8 on and to check parity on."""
+
+    images: NDArray[np.uint8]
+    """(N, H, W, 3) in RGB, in random order."""
+    source: str
+    """Where they are from, in words: it is written into the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OksLoss:
+    """The mean OKS of an exported file beside that of the network in float32, over labelled
+    persons, each looked for in its own box."""
+
+    data: str
+    split: str
+    persons: int
+    flip_test: bool
+    runtime: str
+    """What ran the file, in words."""
+    mean_oks: float
+    mean_oks_float32: float
+    standard_error: float
+    """Of the difference, persons taken as drawn at random."""
+
+    @property
+    def loss(self) -> float:
+        """What is lost; below 0: won."""
+        return self.mean_oks_float32 - self.mean_oks
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values, the loss among them."""
+        return {**asdict(self), "loss": self.loss}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +102,8 @@ class ExportReport:
     """Of all files that belong to it."""
     files: tuple[Path, ...]
     parity: Parity
+    oks: OksLoss | None
+    """None: not measured."""
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -77,5 +118,6 @@ class ExportReport:
             "bytes": self.num_bytes,
             "files": [str(file) for file in self.files],
             "parity": asdict(self.parity),
+            "oks": self.oks.to_json() if self.oks else None,
             "seconds": self.seconds,
         }

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from evopose.codecs import Codec, make_codec
 from evopose.errors import ModelError
 from evopose.export.job import Crops, Floats, Run
+from evopose.export.network import as_input
 from evopose.export.options import ExportOptions, Parity
 from evopose.models.modelfile import LoadedModel
 from evopose.models.pixels import normalise
@@ -39,7 +40,7 @@ def check_parity(
     ours, theirs, decoded = [], [], []
     for batch in seen:
         ours.append(_heatmaps(model, batch))
-        found, *more = run(_input(model, batch, options))
+        found, *more = run(as_input(model, batch, options))
         theirs.append(found)
         decoded += more
     if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
@@ -109,11 +110,3 @@ def _heatmaps(model: LoadedModel, crops: Crops) -> Floats:
     images = normalise(crops, torch.device("cpu"), model.card.input)
     found: Floats = model.net(images).float().numpy()
     return found
-
-
-def _input(model: LoadedModel, crops: Crops, options: ExportOptions) -> Floats:
-    """Return crops as the exported file takes them."""
-    if options.normalise:
-        return np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32)
-    images: Floats = normalise(crops, torch.device("cpu"), model.card.input).contiguous().numpy()
-    return images

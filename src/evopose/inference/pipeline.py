@@ -13,14 +13,12 @@ from evopose.codecs.reading import make_reader
 from evopose.data.images import Image, warp_crop
 from evopose.errors import DataError
 from evopose.geometry import Array, apply_affine, box_to_crop, crop_affine, invert_affine
+from evopose.inference import COUNTED
 from evopose.inference.flip import mirror_back
 from evopose.inference.runtimes import Crops, Heatmaps, PoseModel
 from evopose.models.card import ModelCard
 
 Keypoints = NDArray[np.float64]
-
-COUNTED = 0.2
-"""Keypoints whose score is higher make up the person's score."""
 
 
 class PoseRefiner(Protocol):

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from evopose.data.images import Image
 from evopose.drawing import draw_poses, write_image
 from evopose.errors import ConfigError, DataError
+from evopose.inference import DRAWN
 from evopose.inference.boxes import Boxes
 from evopose.inference.pipeline import person_scores
 from evopose.skeleton import Skeleton
-
-DRAWN = 0.3
-"""Keypoints of at least this score are drawn unless another is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +72,26 @@ class Poses:
         """Scores of the keypoints (P, K)."""
         return self.keypoints[..., 2]
 
-    def draw(self, image: Image | None = None, *, threshold: float = DRAWN) -> Image:
+    def draw(
+        self, image: Image | None = None, *, threshold: float = DRAWN, boxes: bool = False
+    ) -> Image:
         """Return the image with all skeletons on it, in RGB; keypoints below `threshold` left out.
+
+        `boxes`: with a frame about each person, also those with no keypoint above `threshold`.
 
         Raises: DataError if the poses hold no image and none is given.
         """
         canvas = self.image if image is None else image
         if canvas is None:
             raise DataError("these poses hold no image to draw on; give one: poses.draw(image)")
-        return draw_poses(canvas, self.keypoints, self.skeleton, ids=self.ids, threshold=threshold)
+        return draw_poses(
+            canvas,
+            self.keypoints,
+            self.skeleton,
+            boxes_xyxy=self.boxes_xyxy if boxes else None,
+            ids=self.ids,
+            threshold=threshold,
+        )
 
     def save(self, path: str | Path, *, threshold: float = DRAWN) -> Path:
         """Write what `draw` returns as a PNG or JPEG, and return its path."""

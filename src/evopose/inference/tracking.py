@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.errors import ConfigError, DataError
+from evopose.inference import COUNTED
 from evopose.inference.boxes import Boxes
-from evopose.inference.pipeline import COUNTED, person_scores
+from evopose.inference.pipeline import person_scores
 from evopose.skeleton import Skeleton
 
 Floats = NDArray[np.float64]
@@ -39,12 +40,19 @@ BASELINE = 5
 """Velocity is measured over so many observations."""
 
 COMMON = 3
-"""Keypoints that two poses must share for their OKS to mean something."""
+"""Keypoints that two poses must share for their OKS, or their motion, to mean something."""
+
+SURE = 0.5
+"""Keypoints of a higher score are relied on for where a person's box ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingConfig:
     """How persons are followed. Scores are a box's score times its keypoints' mean score.
+
+    On real photos of several persons, half of those whom yolox-nano finds have a score above 0.3 by
+    the network in the package, nine of ten above 0.12; nine of ten boxes beside any person, below
+    0.25.
 
     Raises: ConfigError for counts below 0, thresholds out of order.
     """
@@ -53,11 +61,11 @@ class TrackingConfig:
     """Frames for which a person may be out of sight and keeps the id."""
     confirm: int = 3
     """Frames in which a person is seen before there is an id."""
-    at_once: float = 0.6
+    at_once: float = 0.4
     """The score from which a new person gets an id at once."""
-    start: float = 0.3
+    start: float = 0.15
     """The score from which a pose is sure: only such a pose may be a new person's."""
-    keep: float = 0.1
+    keep: float = 0.05
     """The score from which a pose may continue a known person's track."""
     similarity: float = 0.4
     """The least similarity of a pose to where a person is expected: the mean of their OKS and
@@ -117,17 +125,17 @@ class Tracker:
             waiting = [track for track in tracks if track.frame < self._frame]
             places = np.flatnonzero(allowed & free)
             for track, place in self._assign(waiting, poses, places):
-                track.see(self._frame, poses, place)
+                track.see(self._frame, poses, place, self._counted)
                 free[place] = False
         for place in np.flatnonzero(sure & free).tolist():
-            self._tracks.append(_Track().see(self._frame, poses, place))
+            self._tracks.append(_Track().see(self._frame, poses, place, self._counted))
         self._tracks = [track for track in self._tracks if self._stays(track)]
         return self._name(score)
 
     def boxes(self) -> Boxes:
         """Return where persons are expected in the next frame, boxes' scores as last given.
 
-        A box reaches `MARGIN` beyond the keypoints, or is the last one moved where most are unseen.
+        A box reaches `MARGIN` beyond the keypoints, or is the last one moved where most are unsure.
         It may reach out of the image. Persons out of sight for more than `coast` frames are left
         out.
         """
@@ -205,7 +213,8 @@ class Tracker:
     def _box(self, track: "_Track", frames: int) -> Floats:
         move = np.tile(track.velocity * frames, 2)
         counted = track.keypoints[:, 2] > self._counted
-        if counted.sum() * 2 < len(counted) or counted.sum() < 2:
+        sure = track.keypoints[:, 2] > max(SURE, self._counted)
+        if sure.sum() * 2 < len(sure) or counted.sum() < 2:
             return np.asarray(track.box + move)
         return pose_box(track.keypoints[counted, :2]) + move
 
@@ -237,13 +246,14 @@ class _Track:
     )
     """Frame, keypoints and box of the last observations."""
 
-    def see(self, frame: int, poses: _Poses, place: int) -> "_Track":
+    def see(self, frame: int, poses: _Poses, place: int, counted_above: float) -> "_Track":
         """Take a pose for this person's. Returns itself."""
         self.keypoints, self.box = poses.keypoints[place], poses.boxes[place]
         self.score = float(poses.scores[place])
         if self.before:
             then, points, box = self.before[0]
-            self.velocity = _shift((points, box), (self.keypoints, self.box)) / (frame - then)
+            moved = _shift((points, box), (self.keypoints, self.box), counted_above)
+            self.velocity = moved / (frame - then)
         self.before.append((frame, self.keypoints, self.box))
         self.frame, self.place, self.seen = frame, place, self.seen + 1
         return self
@@ -280,12 +290,12 @@ def pose_box(xy: Floats, margin: float = MARGIN) -> Floats:
     return np.concatenate([low - room, high + room])
 
 
-def _shift(then: tuple[Floats, Floats], now: tuple[Floats, Floats]) -> Floats:
-    """Return how far (2,) a person has moved: the mean over keypoints, weighted by their scores."""
-    weights = np.minimum(then[0][:, 2], now[0][:, 2]).clip(0)
-    if weights.sum() > 0:
-        moves = now[0][:, :2] - then[0][:, :2]
-        return np.asarray(weights @ moves / weights.sum(), np.float64)
+def _shift(then: tuple[Floats, Floats], now: tuple[Floats, Floats], counted_above: float) -> Floats:
+    """Return how far (2,) a person has moved: the median of the keypoints that count in both, which
+    a few that jump do not sway; the box's middle where they are fewer than `COMMON`."""
+    counted = np.minimum(then[0][:, 2], now[0][:, 2]) > counted_above
+    if counted.sum() >= min(COMMON, len(counted)):
+        return np.asarray(np.median((now[0] - then[0])[counted, :2], axis=0), np.float64)
     return np.asarray((now[1] - then[1]).reshape(2, 2).mean(axis=0), np.float64)
 
 

@@ -143,8 +143,6 @@ def clear_blobs(places: Places) -> None:
     fs, root = file_system(places.blobs)
     if fs.exists(root):
         fs.rm(root, recursive=True)
-    with suppress(OSError):  # a URL, or not empty: what was interrupted goes on from there
-        Path(places.blobs).parent.rmdir()
 
 
 # What a worker must be able to do

@@ -238,6 +238,8 @@ def search(
             forget_marker(places)
         with suppress(OSError):  # not empty: what was interrupted goes on from there
             work.rmdir()
+            if places.shared and places.work:
+                work.parent.rmdir()
 
 
 def make_executor(workers: Workers, check: Job | None = None) -> Executor:

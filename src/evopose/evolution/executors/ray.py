@@ -288,6 +288,8 @@ class RayExecutor:
         except self._errors.RayError as error:
             gone = self._machine_gone(slot, error)
             message = f"its worker on {slot.machine.address} died: {said(error)}"
+            if gone:
+                message = f"its machine {slot.machine.address} has gone"
             if not gone and out_of_memory(error):
                 self._forget(number, slot)
                 tell(Event(slot=number, kind="failed", data={"cause": "oom", "message": message}))

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from evopose.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,8 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of what it will do one day
     "RAY_enable_metrics_collection": "0",
 }
+_TMP, _PREFIX = Path("/tmp"), "evopose-ray-"
+"""Where a cluster's files lie: there as for Ray itself, since paths of sockets must be short."""
 _OBJECT_STORE_BYTES = 80 * 2**20
 """The least that Ray takes: nothing of a search lies there."""
 
@@ -71,8 +75,7 @@ class Connection:
         _silence()
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address is None:
-            # /tmp as for Ray itself: paths of sockets must be short.
-            self._scratch = Path(tempfile.mkdtemp(prefix="evopose-ray-", dir="/tmp"))
+            self._scratch = _scratch_folder()
             options |= {
                 "num_cpus": cpus,
                 "num_gpus": round(gpus),
@@ -132,10 +135,11 @@ def spread(
 
 
 def said(error: Exception) -> str:
-    """Return what an error of Ray's says, without its ids."""
+    """Return what an error of Ray's says, without its ids and guesses."""
     lines = [line.strip() for line in str(error).splitlines()]
     ids = ("class_name:", "actor_id:", "pid:", "namespace:", "ip:", "The actor died unexpectedly")
-    return " ".join(line for line in lines if line and not line.startswith(ids))[:500]
+    text = " ".join(line for line in lines if line and not line.startswith(ids))
+    return text.partition(" Some common causes include")[0][:500]
 
 
 def out_of_memory(error: Exception) -> bool:
@@ -162,6 +166,15 @@ def _own_sigterm() -> Iterator[None]:
     yield
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+def _scratch_folder() -> Path:
+    """Return a new folder for a cluster's files; those of processes that were killed go."""
+    for old in _TMP.glob(f"{_PREFIX}*"):
+        pid = old.name.removeprefix(_PREFIX).partition("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_TMP))
 
 
 def _require_answer(address: str) -> None:

@@ -15,6 +15,7 @@ from evopose.models.card import ModelCard
 
 HINTS = {"bfloat16": "bf16", "float16": "f16"}
 """What OpenVINO calls the precision in which it is to compute; otherwise float32."""
+NAMES = {"f32": "float32", **{theirs: ours for ours, theirs in HINTS.items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,16 @@ class OpenVinoModel:
         import openvino
 
         version = openvino.__version__.partition("-")[0]
-        return f"openvino {version}, {self.asked}, cpu"
+        asked = self.asked
+        if asked in HINTS and asked != self.computes:
+            asked += f" asked for, computed in {self.computes}"
+        return f"openvino {version}, {asked}, cpu"
 
     @property
     def computes(self) -> str:
         """The precision in which it computes: float32 where the processor has no other."""
-        taken = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
-        return next((name for name, hint in HINTS.items() if hint == taken), "float32")
+        taken: str = self.compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return NAMES.get(taken, taken)
 
     @property
     def _output(self) -> Any:
