@@ -187,7 +187,7 @@ def evolve(
     ):
         if resume:
             with Store.read(plan.run) as store:
-                show.recall(store.individuals())
+                show.recall(store.individuals(histories=False))
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
     machine = {
         "device": device, "workers": workers, "threads": threads,

@@ -1,5 +1,7 @@
 """What onlookers ask of a run, and a search does not: cheap of a run of any size."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evopose.evolution.individual import Attempt, Outcome
@@ -57,6 +59,14 @@ def count_ranked(store: Store) -> int:
             "WHERE status = 'done' AND kind IN ('ancestor', 'mutant')"
         )
     )
+
+
+def trained_among(store: Store, ids: Sequence[str]) -> list[str]:
+    """Return which of these ids are those of trained individuals."""
+    query = (
+        "SELECT id FROM individual WHERE status = 'done' AND id IN (SELECT value FROM json_each(?))"
+    )
+    return [row["id"] for row in store._db.rows(query, json.dumps(ids))]
 
 
 def weights(store: Store) -> Weights:

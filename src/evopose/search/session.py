@@ -18,6 +18,7 @@ from evopose.evolution.executors import EXECUTORS
 from evopose.evolution.fitness import Size
 from evopose.evolution.individual import Individual
 from evopose.evolution.jobs import Executor, Job
+from evopose.evolution.overview import trained_among
 from evopose.evolution.proposal import Measure, Stopwatch
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype
@@ -215,8 +216,8 @@ def search(
         log(event)
         on_event(event)
 
-    for one in store.individuals(status="done"):
-        shutil.rmtree(work / one.id, ignore_errors=True)
+    for id in trained_among(store, [path.name for path in work.glob("*")]):
+        shutil.rmtree(work / id, ignore_errors=True)
     executor = open_executor(store, config, data, workers, places)
     try:
         with search_log(store.folder, slots=len(executor.slots)) as log:
