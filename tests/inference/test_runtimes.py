@@ -128,9 +128,9 @@ def test_files_that_are_not_ours(file, tmp_path):
 @pytest.mark.parametrize(
     ("name", "runtime", "device", "message"),
     [
-        ("a.onnx", "pytorch", "cpu", "run by openvino or onnxruntime, not by pytorch"),
+        ("a.onnx", "pytorch", "cpu", "run by onnxruntime or openvino, not by pytorch"),
         ("a.onnx", "auto", "cuda:0", "is run on the CPU"),
-        ("a.safetensors", "tensorrt", "cpu", "a runtime is auto, openvino"),
+        ("a.safetensors", "tensorrt", "cpu", "a runtime is auto, onnxruntime"),
         ("a.safetensors", "onnxruntime", "cuda:0", "--device cuda:0 is for pytorch"),
     ],
 )

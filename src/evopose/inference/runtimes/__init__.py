@@ -72,11 +72,13 @@ def _pytorch(path: Path, device: str, threads: int) -> PoseModel:
 
 
 RUNTIMES: dict[str, Runtime] = {
-    "openvino": Runtime(package="openvino", suffixes=(".xml", ".onnx"), open=_openvino),
     "onnxruntime": Runtime(package="onnxruntime", suffixes=(".onnx",), open=_onnxruntime),
+    "openvino": Runtime(package="openvino", suffixes=(".xml", ".onnx"), open=_openvino),
     "pytorch": Runtime(package="torch", suffixes=(".safetensors",), open=_pytorch),
 }
-"""Every runtime by name, the fastest on a CPU first."""
+"""Every runtime by name, the fastest on a CPU first; by what was measured of the network in the
+package (`evopose bench`, docs/results.md): OpenVINO is as fast on larger networks, and slower in
+8 bits."""
 
 EXPORTED = tuple(s for r in RUNTIMES.values() for s in r.suffixes if s != ".safetensors")
 """Suffixes of files that `evopose export` wrote and that are run without PyTorch."""

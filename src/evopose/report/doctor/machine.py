@@ -23,7 +23,7 @@ FULL_DISK = 5e8
 REQUIRED = ("torch", "numpy", "onnxruntime", "safetensors")
 OPTIONAL = {
     "ray": ("ray", "searches on several machines (--executor ray)"),
-    "openvino": ("openvino", "the fastest runtime on many CPUs, and exporting for it"),
+    "openvino": ("openvino", "another fast runtime for CPUs, and exporting for it"),
     "tensorboard": ("tensorboard", "event files (--tensorboard)"),
 }
 """Package -> the extra that installs it, and what it is for."""
