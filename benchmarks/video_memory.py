@@ -14,7 +14,7 @@ runtime has not seen before (`--cold` leaves out the warming-up, and shows by ho
 The limit is for growth with frames, and near what runtimes do by themselves. In runs of 300 frames
 PyTorch stayed within 1.1 MB (4 of 4), ONNX Runtime within 4 in most, but 6.8 once; OpenVINO's
 buffers change with the number of persons, by 0.5 to 25 MB from run to run. Longer films level off:
-after 900 frames 4.3 MB (ONNX Runtime) and 7.4 (OpenVINO, none of it in the last 400). With
+after 900 frames 4.3 MB (ONNX Runtime) and 7.4 (OpenVINO, 0.1 of it in the last 400). With
 `--batch-size 1` OpenVINO stays within 2.3 MB (3 of 3). Repeat a run before trusting its verdict.
 """
 
