@@ -313,7 +313,7 @@ def default_run(data: str | Path) -> Path:
 
 
 def _resumed(run: Path, options: dict[str, Any]) -> SearchConfig:
-    ends = ("generations", "hours", "patience")
+    ends = ("generations", "hours", "patience", "quota_gb")
     others = sorted(k for k, v in options.items() if v is not None and k not in ends)
     if others:
         raise ConfigError(

@@ -17,6 +17,7 @@ from evopose.evolution.ending import ending_of
 from evopose.evolution.executors import InlineExecutor, ProcessExecutor
 from evopose.evolution.fitness import Fitness
 from evopose.evolution.jobs import Event
+from evopose.evolution.overview import weights
 from evopose.evolution.selection import best
 from evopose.evolution.store import Store
 
@@ -335,6 +336,23 @@ def test_a_child_that_takes_too_long_has_failed_though_it_gives_signs_of_life(st
     assert 2.0 < attempt.ended_at - attempt.started_at < 15
     assert store.individual("3").fail_reason == "it took more than 2 s and was killed"
     assert store.counts()["done"] == 8
+
+
+def test_a_quota_leaves_weights_to_fewer_and_then_pauses_the_search(store):
+    config = replace(CONFIG, parents=2, keep_best=20)
+    search(store, replace(config, generations=3))
+    kept = weights(store)
+    with pytest.raises(ConfigError, match="quota_gb must be above 0"):
+        replace(config, quota_gb=0.0)
+
+    room = replace(config, generations=4, quota_gb=0.75 * kept.kept_bytes / 1e9)
+    assert search(store, room).kind == "generations"
+    assert weights(store).kept_bytes <= 0.75 * kept.kept_bytes
+    assert all(one.blob for one in (*store.best(2), *store.pareto(), store.individual("0")))
+
+    with pytest.raises(RunError, match=r"above the quota of 1e-07 GB.*a higher --quota"):
+        search(store, replace(room, generations=5, quota_gb=1e-7))
+    assert search(store, replace(config, generations=5)).kind == "generations"
 
 
 def test_signs_of_life_keep_a_slow_child_alive(store):

@@ -61,7 +61,7 @@ class Coordinator:
             time.sleep(0.01)
 
     def wait_for_workers(self):
-        while self.running() and len(self.workers()) < 2:
+        while self.running() and not self.workers():
             time.sleep(0.01)
 
     def kill(self):

@@ -172,7 +172,7 @@ def test_what_is_measured_by_default(subject, tmp_path, monkeypatch):
     assert choose_engines(subject.file, None)[0] == ["pytorch", "pytorch-bf16", "onnxruntime"]
     names, left_out = choose_engines(tmp_path / "a.onnx", None)
     assert names == ["onnxruntime"]
-    assert "run by openvino or onnxruntime, not by pytorch" in left_out["pytorch"]
+    assert "run by onnxruntime or openvino, not by pytorch" in left_out["pytorch"]
     with pytest.raises(ConfigError, match=r"nothing that is installed runs .*pip install openvino"):
         choose_engines(tmp_path / "a.xml", None)
 

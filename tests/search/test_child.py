@@ -25,6 +25,7 @@ from tiny_runs import OPTIONS, as_before
 WORKERS = Workers(compute=Compute(device="cpu", threads=1, precision="fp32"), executor="inline")
 RESULT_KEYS = {
     "blob", "loss", "mean_oks", "best_epoch", "history", "samples", "busy_seconds", "seconds",
+    "train_seconds", "val_seconds",
     "pid",
 }  # fmt: skip
 
@@ -77,7 +78,7 @@ def silent(**told):
 
 def lasting(result):
     """What must not depend on clocks and processes."""
-    timed = ("history", "busy_seconds", "seconds", "pid")
+    timed = ("history", "busy_seconds", "seconds", "train_seconds", "val_seconds", "pid")
     records = [
         {k: v for k, v in record.items() if not k.endswith("seconds")}
         for record in result["history"]

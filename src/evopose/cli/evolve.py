@@ -93,6 +93,7 @@ def evolve(
     child_timeout: float = option(
         "A training that takes longer has failed.", _MACHINE, metavar="MINUTES"
     ),
+    quota: float = option("What the run's weights may take of the disk.", _MACHINE, metavar="GB"),
     executor: str = typer.Option(
         "process", help="process, inline or ray (a cluster).", rich_help_panel=_MACHINE
     ),
@@ -143,6 +144,7 @@ def evolve(
         on_data=on_data,
         input_hw=parse_size(input_size) if input_size else None,
         mode=mode,
+        quota_gb=quota,
         window=window,
         timeout_seconds=None if child_timeout is None else 60 * child_timeout,
         children=children,

@@ -52,6 +52,9 @@ class EvolutionConfig:
     """An individual whose training takes longer has failed; None: it may take any time."""
     keep_best: int = 10
     """Of how many of the best to keep the weights; those of parents and Pareto set stay anyway."""
+    quota_gb: float | None = None
+    """What the weights may take of the disk: above it fewer of the best keep theirs, and when
+    that is not enough the search pauses; None: any amount."""
     rescore: int = 0
     """So many of the best are trained again with other seeds when the search ends, and the winner
     is who is best then; 0: the lowest J wins."""
@@ -83,7 +86,7 @@ class EvolutionConfig:
         for name in ("children", "parents", "max_attempts", "rescore_seeds"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("patience", "hours", "lease_seconds", "timeout_seconds"):
+        for name in ("patience", "hours", "lease_seconds", "timeout_seconds", "quota_gb"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(f"{name} must be above 0, got {value}")

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from evopose.evolution.fitness import Size
@@ -58,7 +58,7 @@ class Individual:
     seconds: float | None = None
     """How long the job that gave the result took, by its own clock if it told."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Its public name: "0" is the ancestor, "17" a mutant, "c3" the clone of generation 3,
         "17r2" the repeat of 17 with seed 2."""

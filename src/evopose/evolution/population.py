@@ -13,6 +13,7 @@ from evopose.errors import ConfigError, RunFailed
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.ending import Ending, ending_of
 from evopose.evolution.individual import Individual
+from evopose.evolution.overview import weights
 from evopose.evolution.proposal import (
     Measure,
     Proposal,
@@ -120,7 +121,8 @@ class Population:
         Weights that nobody needs any more are dropped: kept are those of the ids `also`, and of
         whom a proposal may choose that sees the births up to `upto` alone (see `Store.retain`).
 
-        Raises: RunFailed if nothing is left of the generation but failures.
+        Raises: RunFailed if nothing is left of the generation but failures, or the weights that
+        are needed are above the quota.
         """
         store, config = self.store, self.config
         individuals = store.individuals(generation=generation)
@@ -128,8 +130,7 @@ class Population:
         if all(one.status == "failed" for one in born):
             raise RunFailed(_all_failed(generation, born))
         (best,) = store.best(1, upto=upto)
-        if config.parents_by != "random":  # there anyone may become a parent
-            store.retain(best=config.keep, also=also, upto=upto)
+        self._retain(also, upto)
         self.emit(
             "generation",
             generation=generation,
@@ -142,6 +143,28 @@ class Population:
         newest = max(one.generation for one in store.pareto(upto=upto))
         found = store.best_by_generation()[: generation + 1]
         return ending_of(config, found, store.spent_seconds(), newest)
+
+    def _retain(self, also: Sequence[str], upto: int | None) -> None:
+        """Drop the weights that nobody needs, and of the best those that the quota has no room for.
+
+        Raises: RunFailed if that does not make room enough.
+        """
+        store, config = self.store, self.config
+        least = max(config.parents, config.rescore)
+        keep = config.keep
+        if config.parents_by != "random":  # there anyone may become a parent
+            store.retain(best=keep, also=also, upto=upto)
+        if config.quota_gb is None:
+            return
+        while (size := weights(store).kept_bytes) > config.quota_gb * 1e9:
+            if keep == least or config.parents_by == "random":
+                raise RunFailed(
+                    f"the weights that are needed take {size / 1e9:.3g} GB, above the quota of "
+                    f"{config.quota_gb:g} GB. All results so far are kept: go on with --resume and "
+                    "a higher --quota"
+                )
+            keep = max(least, keep // 2)
+            store.retain(best=keep, also=also, upto=upto)
 
     def _add(self, *individuals: Individual) -> None:
         self.store.propose(individuals)

@@ -113,5 +113,5 @@ class _Course:
             seen = store.standings(upto=sight)
         else:
             front = config.parents_by == "pareto"
-            seen = store.candidates(best=config.keep, front=front, upto=sight)
+            seen = store.candidates(best=config.parents, front=front, upto=sight)
         return PARENTS_BY[config.parents_by](seen, config.parents, rng)

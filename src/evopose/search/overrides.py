@@ -15,6 +15,7 @@ from evopose.search.network import parse_reference
 _EVOLUTION = (
     "mode", "window", "children", "parents", "parents_by", "generations", "hours", "patience",
     "min_gain", "clones", "rescore", "rescore_seeds", "timeout_seconds",
+    "quota_gb",
 )  # fmt: skip
 _TRAINING = ("batch_size", "learning_rate", "precision")
 _WHOLE = ("input_hw", "transfer")
@@ -35,7 +36,7 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
 
     Options: `objective` (a name in `OBJECTIVES`), `mode`, `window`, `children`, `parents`,
     `parents_by`, `generations`, `hours`, `patience`, `min_gain`, `clones`, `rescore`,
-    `rescore_seeds`, `timeout_seconds`,
+    `rescore_seeds`, `timeout_seconds`, `quota_gb`,
     `target_parameters`, `target_macs`, `target_latency_ms`, `gamma` (of all targets),
     `max_parameters`, `max_macs`, `max_latency_ms`, `seed`, `input_hw`, `epochs` (of a child),
     `ancestor_epochs` (0: its weights are taken as they are), `batch_size`, `learning_rate` (both
