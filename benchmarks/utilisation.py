@@ -6,7 +6,7 @@ Runs whole searches over children that take log-normal times, in virtual time: t
 store and the proposals are the real ones, only the trainings are not. Utilisation is the share of
 slot-seconds spent in trainings between the moment at which every slot has had its first child
 and the last proposal. The official code waits after every round of as many children as it has
-accelerators: 76, 61 and 53 % on 4, 16 and 64 at this spread (a simulation of its loop).
+accelerators: that is `rounds`, generations of as many children as there are slots.
 Also prints the coordinator's own CPU time a child, and what share that is of the 10 s of a slot
 that a child takes. Exits 1 if the asynchronous mode is below 95 %, or that share above 1 %.
 """
@@ -110,6 +110,11 @@ def main() -> None:
     print(f"{CHILDREN} children a generation, {args.generations} generations, CV {args.cv}")
     for slots in args.slots:
         modes = {
+            "rounds": {
+                "children": slots,
+                "clones": False,
+                "generations": args.generations * CHILDREN // slots,
+            },
             "generations": {},
             "async": {"mode": "async"},
             **{

@@ -118,8 +118,6 @@ def test_killed_at_random_moments_a_search_ends_as_an_undisturbed_one(
     address = ()
     if executor == "ray":
         address = (request.getfixturevalue("ray_cluster").address,)
-    elif not KILLS and (executor, course) == ("inline", "async"):
-        pytest.skip("without workers both courses are one: only with EVOPOSE_KILLS")
     kills = KILLS or {"inline": 3, "process": 8, "ray": 2}[executor]
     victims = ["coordinator"] if executor == "inline" else ["coordinator", "worker"]
     rng, moments = random.Random(20), kills * victims

@@ -11,7 +11,8 @@ import pytest
 from evolution.toys import CONFIG, make_job, search, story, tiny_space
 from evopose.errors import ConfigError, RunFailed
 from evopose.evolution.accounting import overhead
-from evopose.evolution.config import EvolutionConfig
+from evopose.evolution.config import MODES, EvolutionConfig
+from evopose.evolution.engine import COURSES
 from evopose.evolution.executors import ProcessExecutor, SimulatedExecutor
 from evopose.evolution.fitness import Fitness
 from evopose.evolution.selection import best
@@ -200,6 +201,10 @@ def test_an_ancestor_that_fails_ends_the_search(run):
 
     with pytest.raises(RunFailed, match="the ancestor failed"):
         run(STEADY, make_job=failing)
+
+
+def test_every_mode_has_its_course():
+    assert tuple(COURSES) == MODES
 
 
 def test_what_cannot_be_is_refused():

@@ -58,6 +58,12 @@ def test_prediction_is_near_what_a_process_takes():
     assert 0.7 * measured < predicted < 1.6 * measured
 
 
+def test_what_an_earlier_training_gave_back_is_free():
+    before = memory.free_bytes(CPU)
+    held = torch.ones(100_000_000)  # 400 MB, which this process could take again
+    assert abs(memory.free_bytes(CPU) - before) < 0.5 * held.nbytes
+
+
 def test_what_does_not_fit_is_said_before_it_is_tried(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda compute: 100_000_000)
     few = TrainConfig(batch_size=4, learning_rate=1e-3, epochs=1)

@@ -79,7 +79,7 @@ class Database:
         """
         _require_run(folder)
         with errors_of(folder):
-            db = cls(folder, _connect(folder, _mode_to_read(folder)), None)
+            db = cls(folder, connect_to_read(folder), None)
         with db._closed_on_error():
             if (found := db._known_format()) != FORMAT:
                 db._read_a_copy()
@@ -238,6 +238,11 @@ def _require_run(folder: Path) -> None:
             f"{folder} is not the folder of a run (it has no {DATABASE}): name one that "
             "`evopose evolve` made"
         )
+
+
+def connect_to_read(folder: Path) -> sqlite3.Connection:
+    """Return a connection that changes nothing, whatever the format of the tables."""
+    return _connect(folder, _mode_to_read(folder))
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:

@@ -2,14 +2,13 @@
 
 import fcntl
 import hashlib
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evopose.evolution.database import DATABASE, LOCK, errors_of
+from evopose.evolution.database import LOCK, connect_to_read, errors_of
 from evopose.evolution.overview import kept_sizes
 from evopose.evolution.store import Store
 
@@ -46,7 +45,7 @@ def holder_of(run: Path) -> str | None:
 
 def format_of(run: Path) -> int:
     """Return the version of a run's tables. Raises: RunError for what is no database."""
-    with errors_of(run), closing(_open(run)) as db:
+    with errors_of(run), closing(connect_to_read(run)) as db:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -54,7 +53,7 @@ def damage_of(run: Path, *, deep: bool) -> list[str]:
     """Return what SQLite finds wrong in a run's database; empty if nothing is. `deep` also
     compares each table with its indexes. Raises: RunError if it cannot be read at all."""
     check = "integrity_check" if deep else "quick_check"
-    with errors_of(run), closing(_open(run)) as db:
+    with errors_of(run), closing(connect_to_read(run)) as db:
         found = [str(row[0]) for row in db.execute(f"PRAGMA {check}({_MOST_COMPLAINTS})")]
         orphans = db.execute("PRAGMA foreign_key_check").fetchmany(_MOST_COMPLAINTS)
     return [text for text in found if text != "ok"] + [
@@ -103,8 +102,3 @@ def _old_files(run: Path, pattern: str) -> Iterator[Path]:
     for path in run.glob(pattern):
         if path.is_file() and time.time() - path.stat().st_mtime > _AGE_SECONDS:
             yield path
-
-
-def _open(run: Path) -> sqlite3.Connection:
-    uri = (run / DATABASE).resolve().as_uri()
-    return sqlite3.connect(f"{uri}?mode=ro", uri=True, timeout=30)

@@ -20,7 +20,7 @@ from evopose.evolution.steady import steadily
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype, SearchSpace
 
-_COURSES: dict[str, Callable[[Population, Runner], Ending]] = {
+COURSES: dict[str, Callable[[Population, Runner], Ending]] = {
     "generations": by_generations,
     "async": steadily,
 }
@@ -70,7 +70,7 @@ def run_search(
         emit=population.emit,
     )
     try:
-        ending = _COURSES[config.mode](population, runner)
+        ending = COURSES[config.mode](population, runner)
         if ending.kind != "stopped":
             runner.extend()
             ending = runner.run(population.propose_repeats()) or ending

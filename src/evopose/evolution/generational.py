@@ -4,15 +4,9 @@ Each generation is a barrier: it is proposed when the one before it has ended, f
 then holds. So a search that is killed and resumed goes where an undisturbed one would have gone.
 """
 
-import numpy as np
-
 from evopose.evolution.ending import Ending
 from evopose.evolution.population import Population
 from evopose.evolution.runner import Runner
-from evopose.evolution.selection import PARENTS_BY
-
-_PARENTS = 1
-"""Third word of the seed with which parents are drawn: no child's draws have three."""
 
 
 def by_generations(population: Population, runner: Runner) -> Ending:
@@ -47,6 +41,5 @@ def _propose(population: Population) -> Ending | None:
 
 def _parent_ids(population: Population) -> list[str]:
     """Return who has children in the generation after the last: a function of the store."""
-    store, config = population.store, population.config
-    rng = np.random.default_rng([config.seed, store.last_generation() + 1, _PARENTS])
-    return PARENTS_BY[config.parents_by](store.standings(), config.parents, rng)
+    store = population.store
+    return population.choose_parents(store.standings(), draw=store.last_generation() + 1)

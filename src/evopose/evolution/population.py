@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from evopose.errors import ConfigError, RunFailed
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.ending import Ending, ending_of
@@ -23,8 +25,12 @@ from evopose.evolution.proposal import (
     repeat_of,
     timed,
 )
+from evopose.evolution.selection import PARENTS_BY, Standing
 from evopose.evolution.store import Store
 from evopose.genotype import Genotype, SearchSpace
+
+_PARENTS = 1
+"""Third word of the seed with which parents are drawn: no child's draws have three."""
 
 
 @dataclass
@@ -72,6 +78,13 @@ class Population:
                 created_at=store.clock(),
             )
         )
+
+    def choose_parents(self, seen: Sequence[Standing], *, draw: int) -> list[str]:
+        """Return the ids of who may have children, of those in `seen`; `draw` is the number of the
+        choice, of which chance is a function."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, draw, _PARENTS])
+        return PARENTS_BY[config.parents_by](seen, config.parents, rng)
 
     def propose(
         self, parents: Sequence[Individual], *, generation: int, count: int, cloned: str | None

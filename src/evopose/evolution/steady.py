@@ -11,16 +11,10 @@ ended, and from these alone. However long a training takes, on whatever machine 
 interruption, the same results then lead to the same children.
 """
 
-import numpy as np
-
 from evopose.evolution.ending import Ending
 from evopose.evolution.individual import Individual
 from evopose.evolution.population import Population
 from evopose.evolution.runner import Runner
-from evopose.evolution.selection import PARENTS_BY
-
-_PARENTS = 1
-"""Third word of the seed with which parents are drawn: no child's draws have three."""
 
 
 def steadily(population: Population, runner: Runner) -> Ending:
@@ -108,10 +102,9 @@ class _Course:
         was: the order of results must not show.
         """
         store, config = self._population.store, self._population.config
-        rng = np.random.default_rng([config.seed, birth, _PARENTS])
         if config.parents_by == "random":
             seen = store.standings(upto=sight)
         else:
             front = config.parents_by == "pareto"
             seen = store.candidates(best=config.parents, front=front, upto=sight)
-        return PARENTS_BY[config.parents_by](seen, config.parents, rng)
+        return self._population.choose_parents(seen, draw=birth)

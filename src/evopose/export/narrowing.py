@@ -42,21 +42,23 @@ def to_int8(path: Path, batches: Iterable[Floats]) -> None:
     from onnxruntime.quantization import QuantFormat, QuantType, quant_pre_process, quantize_static
 
     prepared = path.with_name(f"prepared-{path.name}")
-    with _quietly():
-        quant_pre_process(path, prepared, skip_symbolic_shape=True)
-        quantize_static(
-            prepared,
-            path,
-            _reader(batches),
-            quant_format=QuantFormat.QDQ,
-            nodes_to_exclude=_kept_in_float(onnx.load(prepared).graph),
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            extra_options={"CalibMovingAverage": True},
-        )
-    prepared.unlink()
+    try:
+        with _quietly():
+            quant_pre_process(path, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                path,
+                _reader(batches),
+                quant_format=QuantFormat.QDQ,
+                nodes_to_exclude=_kept_in_float(onnx.load(prepared).graph),
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                extra_options={"CalibMovingAverage": True},
+            )
+    finally:
+        prepared.unlink(missing_ok=True)
 
 
 def _drop_detours(graph: Any) -> None:

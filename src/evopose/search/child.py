@@ -67,8 +67,10 @@ def _train(job: dict[str, Any], heartbeat: Heartbeat, work: Path) -> dict[str, A
     skeleton = train.cache.skeleton
     genotype = Genotype.from_value(job["genotype"])
     net = build_evopose2d(config.evopose2d(genotype, num_keypoints=len(skeleton)), seed=job["seed"])
-    size = sum(parameter.numel() for parameter in net.parameters())
-    require_memory(net.config, training, compute, num_parameters=size)
+    trains = bool(job["parent_blob"]) or config.train_ancestor
+    if trains:
+        size = sum(parameter.numel() for parameter in net.parameters())
+        require_memory(net.config, training, compute, num_parameters=size)
     encoder = make_encoder(net, codec_spec(training), InputSpec())
     checkpoint = checkpoint_of(work, training)
     told = work / "transfer.json" if job["sends_report"] else Path(job["report"])
@@ -79,7 +81,7 @@ def _train(job: dict[str, Any], heartbeat: Heartbeat, work: Path) -> dict[str, A
         found = measure(net, val, encoder, compute, training)
         begin = {"start_loss": found.loss, "start_oks": found.mean_oks}
         write_atomically(told, json.dumps(json.loads(report.to_json()) | begin).encode())
-    if job["parent_blob"] or config.train_ancestor:
+    if trains:
         outcome = fit(
             net,
             train,

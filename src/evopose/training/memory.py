@@ -43,10 +43,15 @@ def training_bytes(
 
 
 def free_bytes(compute: Compute) -> int:
-    """Return the free memory of where `compute` computes."""
+    """Return the memory that this process may take where `compute` computes.
+
+    What an earlier training of this process took and gave back counts: the allocators keep it.
+    """
     if compute.device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(torch.device(compute.device))[0])
-    return int(psutil.virtual_memory().available)
+        device = torch.device(compute.device)
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    return int(psutil.virtual_memory().available + psutil.Process().memory_info().rss)
 
 
 def require_memory(

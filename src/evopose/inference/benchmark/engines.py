@@ -115,10 +115,7 @@ def _openvino(path: Path, threads: int, precision: str | None = None) -> Ready:
     from evopose.inference.runtimes.openvino import OpenVinoModel
 
     model = OpenVinoModel.load(path, threads=threads, precision=precision)
-    words = model.runtime
-    if precision and model.computes != precision:  # it takes float32, and says nothing
-        words += f": asked for, but {model.computes} is computed"
-    return ready(model, model.run, words)
+    return ready(model, model.run)
 
 
 ENGINES: dict[str, Engine] = {
