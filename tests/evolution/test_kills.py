@@ -33,7 +33,7 @@ class Coordinator:
     def __init__(self, scratch, folder, generations, course, executor, *address):
         path = os.pathsep.join([str(TOYS.parents[1]), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"PYTHONPATH": path, "TMPDIR": str(scratch)}
-        self.log, self.begun_at = folder / "run.sqlite-wal", time.time()
+        self.logs, self.idle_since = folder / "logs", time.time()
         words = (folder, generations, SECONDS, course, executor, *address)
         self.popen = subprocess.Popen(
             [sys.executable, TOYS, *map(str, words)], env=environment, stderr=subprocess.DEVNULL
@@ -53,15 +53,12 @@ class Coordinator:
         return self.popen.poll() is None
 
     def wait_for_work(self):
-        """Wait until it writes to the run."""
+        """Wait until somebody trains."""
         while self.running():
             with suppress(FileNotFoundError):
-                if self.log.stat().st_mtime > self.begun_at:
+                told = [log.stat().st_mtime for log in self.logs.glob("*")]
+                if max(told, default=0.0) > self.idle_since:
                     return
-            time.sleep(0.01)
-
-    def wait_for_workers(self):
-        while self.running() and not self.workers():
             time.sleep(0.01)
 
     def kill(self):
@@ -87,23 +84,25 @@ def lives(process):
 
 
 def disturb(rng, moments, *words):
-    """Run the search to its end in spite of kills, and return how many hit whom."""
+    """Run the search to its end in spite of kills, and return how many hit whom.
+
+    A moment that hits nobody, as while a worker that was killed has no successor yet, comes again.
+    """
     hits = {"coordinator": 0, "worker": 0}
     coordinator = Coordinator(*words)
     while moments and coordinator.running():
-        victim = moments.pop()
-        if victim == "worker":
-            coordinator.wait_for_workers()
-        elif rng.random() < 0.8:  # else it may be hit while it starts
+        victim = moments[-1]
+        if victim == "worker" or rng.random() < 0.8:  # else it may be hit while it starts
             coordinator.wait_for_work()
         time.sleep(rng.uniform(0.0, 0.5))
         if victim == "worker" and (workers := coordinator.workers()):
             with suppress(psutil.NoSuchProcess):
                 rng.choice(workers).kill()
-                hits["worker"] += 1
+                hits[moments.pop()] += 1
+                coordinator.idle_since = time.time()
         elif victim == "coordinator" and coordinator.running():
             assert coordinator.kill() == []
-            hits["coordinator"] += 1
+            hits[moments.pop()] += 1
             coordinator = Coordinator(*words)
     assert coordinator.popen.wait(timeout=300) == 0
     return hits

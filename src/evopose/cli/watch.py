@@ -1,7 +1,6 @@
 """`evopose watch`: a run, live in the terminal. It reads; the search never notices."""
 
 import math
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from evopose.cli import app
 from evopose.cli.options import JSON, VERBOSE, best_table, console, print_json, say
+from evopose.cli.status import resume_command
 
 if TYPE_CHECKING:
     from evopose.report.snapshot import Snapshot, Worker
@@ -62,8 +62,7 @@ def watch(
         say(screen, "watching has ended; the search has not been touched")
         return
     if found.state == "interrupted":
-        again = ["evopose", "evolve", found.data or "DATA", "--run", str(run), "--resume"]
-        say(screen, f"go on with: {shlex.join([*again, *found.data_options])}", exact=True)
+        say(screen, f"go on with: {resume_command(run, found)}", exact=True)
 
 
 def _live(screen: Console, run: Path, every: float, follow: bool) -> "Snapshot":

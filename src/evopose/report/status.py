@@ -165,5 +165,5 @@ def lost_text(lost: Attempt) -> str:
 def attempts_text(attempts: Mapping[str, int]) -> str:
     """Return how attempts ended, in words: those that gave a result first."""
     order: Sequence[str] = ("done", "running", *sorted(attempts.keys() - {"done", "running"}))
-    said = {"oom": "out of memory", "timeout": "hung", "duplicate": "told twice"}
+    said = {"oom": "out of memory", "timeout": "hung or too slow", "duplicate": "told twice"}
     return ", ".join(f"{attempts[how]:,} {said.get(how, how)}" for how in order if how in attempts)

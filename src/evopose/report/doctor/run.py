@@ -37,7 +37,7 @@ _RESTORE = (
 _HELP = {
     "out of memory": "train with fewer --workers, a smaller --batch-size, or a limit on parameters",
     "not finite": "lower the learning rate of children in the recipe",
-    "no sign of life": "look at logs/ID.jsonl for where it hung; raise the lease if it is slow",
+    "no sign of life": "look at logs/ID.jsonl for where it hung",
     "worker process died": "look at the system's log: the kernel kills what takes too much memory",
     "No space left": "free some space, then go on with --resume",
 }
