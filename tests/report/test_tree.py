@@ -80,7 +80,7 @@ def test_a_large_family_is_cut_to_whole_lines(facts: SearchFacts) -> None:
 
 
 def test_the_winners_line_runs_from_the_ancestor_to_the_winner(facts: SearchFacts) -> None:
-    figure = tree_figure(facts)
+    figure = tree_figure(facts, arrange(choose(facts)))
     (line,) = [trace for trace in figure["data"] if trace["name"] == "the winner's line"]
     points = [(x, y) for x, y in zip(line["x"], line["y"], strict=True) if x is not None]
     assert points[0][0] == 0
@@ -97,7 +97,8 @@ def test_hover_texts_are_escaped(
     search: list[Individual], facts_of: Callable[..., SearchFacts]
 ) -> None:
     bad = replace(search[1], status="failed", fitness=None, fail_reason="<img src=x> & so on")
-    figure = tree_figure(facts_of([search[0], bad]))
+    facts = facts_of([search[0], bad])
+    figure = tree_figure(facts, arrange(choose(facts)))
     (text,) = next(t["text"] for t in figure["data"] if t["name"] == "failed")
     assert "&lt;img src=x&gt; &amp; so on" in text
     assert "<img" not in text

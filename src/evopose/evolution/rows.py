@@ -4,7 +4,6 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -231,9 +230,9 @@ def _read(cursor: sqlite3.Cursor) -> Iterator[Individual]:
         yield from map(
             _individual,
             zip(*columns, strict=True),
-            [Genotype.from_json(text) for text in genotypes],
+            map(Genotype.from_value, _parsed(genotypes)),
             [changes_from_json(text) for text in changes],
-            [_shared(json.loads(text)) for text in results],
+            _parsed(results),
             blobs,
         )
 
@@ -250,16 +249,7 @@ def _individual(
     return Individual(**values, genotype=genotype, changes=changes, result=result, blob=blob)
 
 
-def _shared(value: dict[str, Any]) -> dict[str, Any]:
-    """Return JSON whose keys are kept once for all individuals: they are most of its memory."""
-    found = dict(zip(_same(tuple(value)), value.values(), strict=True))
-    for name, item in found.items():
-        if type(item) is dict:
-            found[name] = _shared(item)
-    return found
-
-
-@lru_cache(maxsize=1000)
-def _same(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the first tuple that was equal to this one."""
-    return names
+def _parsed(texts: Iterable[str]) -> list[Any]:
+    """Return the values of JSON texts, read as one: quicker, and what keys they share is in memory
+    once."""
+    return list(json.loads(f"[{','.join(texts)}]"))

@@ -17,11 +17,11 @@ from evopose.report.inheritance import (
 from evopose.report.markup import Figures, table_html
 from evopose.report.tables import effects_table, failures_table
 from evopose.report.text import duration, plural
-from evopose.report.tree import MOST_DRAWN, tree_figure
+from evopose.report.tree import MOST_DRAWN, Tree, tree_figure
 from evopose.report.workers import MOST_BARS, overhead_text, times_figure, workers_figure
 
 
-def tree_html(facts: SearchFacts, figures: Figures) -> str:
+def tree_html(facts: SearchFacts, tree: Tree, figures: Figures) -> str:
     """Return the family tree; empty where there is nothing to show."""
     if len(facts.individuals) < 2:
         return ""
@@ -36,7 +36,7 @@ def tree_html(facts: SearchFacts, figures: Figures) -> str:
         "genes; click one, here or in another figure, to follow its line.</p>"
         '<form id="find" hidden><label>Individual <input name="id" size="8" autocomplete="off">'
         "</label> <button>show</button> <output></output></form>"
-        f"{figures.html(tree_figure(facts), 'family tree')}"
+        f"{figures.html(tree_figure(facts, tree), 'family tree')}"
         f"{left_out if total > MOST_DRAWN else ''}"
     )
 

@@ -27,7 +27,7 @@ from evopose.report.sections import (
     winner_html,
 )
 from evopose.report.tables import progress_text
-from evopose.report.tree import arrange, choose
+from evopose.report.tree import Tree, arrange, choose
 
 __all__ = ["Picture", "render_page"]
 
@@ -35,6 +35,7 @@ __all__ = ["Picture", "render_page"]
 def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
     """Return the whole page as HTML."""
     figures = Figures()
+    tree = arrange(choose(facts))
     sections = {
         "summary": ("Summary", summary_html(facts)),
         "winner": ("The winner", winner_html(facts)),
@@ -43,7 +44,7 @@ def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
         "repeats": ("The best, trained again with other seeds", repeats_html(facts)),
         "progress": ("Fitness by generation", progress_html(facts, figures)),
         "trade-off": ("Error against parameters", trade_off_html(facts, figures)),
-        "tree": ("The family tree", tree_html(facts, figures)),
+        "tree": ("The family tree", tree_html(facts, tree, figures)),
         "mutations": ("What each mutation did", mutations_html(facts, figures)),
         "inheritance": ("What children inherited", inheritance_html(facts, figures)),
         "genes": ("Which genes spread", genes_html(facts, figures)),
@@ -68,21 +69,20 @@ def render_page(facts: SearchFacts, *, pictures: Sequence[Picture] = ()) -> str:
         f'<div class="muted">{escape(sentence(progress_text(facts)))}</div></header>'
         f"<nav>{links}</nav>\n"
         f"{content}\n<footer>Made by evopose. This page needs no network.</footer></main>"
-        f"{_lineage(facts, figures) if 'tree' in shown else ''}</body></html>\n"
+        f"{_lineage(facts, tree, figures) if 'tree' in shown else ''}</body></html>\n"
     )
 
 
-def _lineage(facts: SearchFacts, figures: Figures) -> str:
+def _lineage(facts: SearchFacts, tree: Tree, figures: Figures) -> str:
     """Return the panel that tells an individual's details, and the script that fills it."""
-    drawn = choose(facts)
     named = [
         *(one.id for one in facts.ranked[:50]),
-        *(one.id for one in drawn),
+        *(one.id for one in tree.members),
         *(one.id for one in facts.failures[:200]),
         *(one.id for one in facts.ranked if one.id in figures.named),
         *(one.id for one in facts.individuals if one.id in figures.named),
     ]
-    data = page_data(facts, arrange(drawn), named)
+    data = page_data(facts, tree, named)
     return (
         '<aside id="details" aria-label="details of an individual" hidden></aside>'
         f"{json_script(data, 'individuals')}<script>{_packaged('lineage.js')}</script>"

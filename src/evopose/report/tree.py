@@ -30,6 +30,8 @@ Path = tuple[Point, ...]
 class Tree:
     """Where everything lies: x is the generation, y from 0 (top) to 1."""
 
+    members: tuple[Individual, ...]
+    """Who is in it."""
     places: dict[str, Point]
     """Each individual's place."""
     passing: dict[tuple[str, int], float]
@@ -56,7 +58,7 @@ def arrange(individuals: Sequence[Individual]) -> Tree:
         if one.parent_id is not None:
             until[one.parent_id] = max(until[one.parent_id], one.generation)
     weight = _weights(individuals)
-    tree = Tree(places={}, passing={})
+    tree = Tree(members=tuple(individuals), places={}, passing={})
     before: dict[str, float] = {}
     for generation in range(min(columns, default=0), max(columns, default=-1) + 1):
         groups: dict[tuple[float, str], list[str]] = defaultdict(list)
@@ -112,10 +114,8 @@ def choose(facts: SearchFacts, limit: int = MOST_DRAWN) -> tuple[Individual, ...
     return tuple(one for one in facts.individuals if one.id in chosen)
 
 
-def tree_figure(facts: SearchFacts) -> Figure:
+def tree_figure(facts: SearchFacts, tree: Tree) -> Figure:
     """Return the family tree, coloured by fitness, the winner's line in its own colour."""
-    drawn = choose(facts)
-    tree = arrange(drawn)
     columns: dict[float, int] = defaultdict(int)
     for x in (*(x for x, _ in tree.places.values()), *(float(g) for _, g in tree.passing)):
         columns[x] += 1
@@ -123,12 +123,13 @@ def tree_figure(facts: SearchFacts) -> Figure:
     height = int(min(1000, max(380, 120 + 13 * fullest)))
     y_axis = {"visible": False, "range": [1.0, 0.0]}
     return {
-        "data": [*_edges(facts, drawn, tree), *_nodes(facts, drawn, tree)],
+        "data": [*_edges(facts, tree), *_nodes(facts, tree)],
         "layout": layout(height, generation_axis(int(max(columns, default=0))), y_axis),
     }
 
 
-def _edges(facts: SearchFacts, drawn: Sequence[Individual], tree: Tree) -> Iterable[dict[str, Any]]:
+def _edges(facts: SearchFacts, tree: Tree) -> Iterable[dict[str, Any]]:
+    drawn = tree.members
     line = facts.lineage(facts.winner) if facts.winner else ()
     winning = {one.id for one in line}
     parents = {one.parent_id for one in drawn}
@@ -172,7 +173,8 @@ def _lines(
     }
 
 
-def _nodes(facts: SearchFacts, drawn: Sequence[Individual], tree: Tree) -> Iterable[dict[str, Any]]:
+def _nodes(facts: SearchFacts, tree: Tree) -> Iterable[dict[str, Any]]:
+    drawn = tree.members
     winner = facts.winner
     finished = [o for o in drawn if is_finished(o) and o.competes and o is not winner]
     size = 9 if len(drawn) <= 400 else 7 if len(drawn) <= 1000 else 5

@@ -150,16 +150,15 @@ def times_figure(facts: SearchFacts) -> Figure:
     }  # fmt: skip
     y_right = made["yaxis"] | {"anchor": "x2", "title": {}, "matches": "y"}
     made |= {"xaxis": x_left, "xaxis2": x_right, "yaxis2": y_right, "showlegend": False}
-    left = _times([one.num_parameters for one in shown], shown, size)
-    right = _times([one.generation for one in shown], shown, size)
-    return {"data": [left, right | {"xaxis": "x2", "yaxis": "y2"}], "layout": made}
+    left = _times(shown, size) | {"x": [one.num_parameters for one in shown]}
+    right = left | {"x": [one.generation for one in shown], "xaxis": "x2", "yaxis": "y2"}
+    return {"data": [left, right], "layout": made}
 
 
-def _times(x: Sequence[float], members: Sequence[Individual], size: float) -> dict[str, Any]:
+def _times(members: Sequence[Individual], size: float) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "x": list(x),
         "y": [round(_seconds(one) / size, 3) for one in members],
         "marker": {"color": BEST, "size": 6, "opacity": 0.5},
         "text": [f"{hover(one)}<br>{duration(one.seconds)}" for one in members],
