@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,16 @@ import onnx
 import pytest
 import torch
 
+from evopose.codecs import make_codec
 from evopose.errors import ConfigError, ModelError
 from evopose.export import ExportOptions, export_model
+from evopose.export.sessions import open_onnx
 from evopose.inference.runtimes import choose_runtime, open_pose_model
 from evopose.inference.runtimes.exporting import exported_once
 from evopose.inference.runtimes.pytorch import TorchModel
 from evopose.models.evopose2d_plan import EvoPose2DConfig
 from evopose.models.inputs import CodecSpec, InputSpec
-from evopose.models.modelfile import load_model, model_card, save_model
+from evopose.models.modelfile import LoadedModel, load_model, model_card, save_model
 from evopose.skeleton import COCO_PERSON
 from random_networks import S, random_network
 
@@ -63,17 +66,34 @@ def test_every_runtime_gives_the_same(file, expected, tmp_path, kind, suffix, ru
         np.testing.assert_allclose(model.heatmaps(crops), ours, atol=1e-4 * np.ptp(expected))
 
 
-def test_decoding_inside_finds_what_the_codec_finds(file, expected, tmp_path):
-    from evopose.codecs import make_codec
-    from evopose.export.sessions import open_onnx
-
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [("gaussian", {}), ("dark", {"activation": "softmax"}), ("udp", {"activation": "none"})],
+)
+def test_decoding_inside_finds_what_the_codec_finds(file, tmp_path, name, params):
+    net, card = load_model(file)
+    model = LoadedModel(net, replace(card, codec=CodecSpec(name=name, params=params)))
     path = tmp_path / "model.onnx"
-    export_model(load_model(file), path, "onnx", ExportOptions(decode=True))
+    report = export_model(model, path, "onnx", ExportOptions(decode=True))
+    assert report.parity.unstable < report.parity.keypoints / 10
     images = np.ascontiguousarray(CROPS.transpose(0, 3, 1, 2), np.float32)
-    _, keypoints = open_onnx(path, threads=1).run(["heatmaps", "keypoints"], {"images": images})
-    xy, scores = make_codec("gaussian", (64, 64), expected.shape[2:]).decode(expected)
+    heatmaps, keypoints = open_onnx(path, threads=1).run(
+        ["heatmaps", "keypoints"], {"images": images}
+    )
+    xy, scores = make_codec(name, (64, 64), heatmaps.shape[2:], **params).decode(heatmaps)
     np.testing.assert_allclose(keypoints[..., :2], xy, atol=0.1)
     np.testing.assert_allclose(keypoints[..., 2], scores, rtol=1e-3, atol=1e-3)
+
+
+def test_openvino_decodes_inside_as_the_codec_does(file, tmp_path):
+    pytest.importorskip("openvino")
+    net, card = load_model(file)
+    model = LoadedModel(
+        net, replace(card, codec=CodecSpec(name="dark", params={"activation": "softmax"}))
+    )
+    report = export_model(model, tmp_path / "model.xml", "openvino", ExportOptions(decode=True))
+    assert report.parity.keypoint_difference < 0.1
+    assert report.parity.unstable < report.parity.keypoints / 10
 
 
 def test_a_file_that_is_not_the_network_is_not_written(file, tmp_path, monkeypatch):

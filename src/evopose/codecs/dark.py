@@ -1,14 +1,14 @@
 """DARK's codec: a Gaussian about the keypoint itself; the summit of the blurred heatmap back."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.codecs import heatmaps as shared
 from evopose.codecs.grids import Grid, first_pixels
-from evopose.codecs.taylor import checked_blur_kernel, newton_step, read_summits
+from evopose.codecs.taylor import Derivatives, checked_blur_kernel, read_summits
 
 REACH = 2
 """Pixels on each side of the highest one that the step reads."""
@@ -75,19 +75,19 @@ class DarkCodec:
         Within two pixels of the border the highest pixel stays. The score is its value divided by
         `peak`; of logits, its probability over that of a perfect Gaussian's peak, at most 1.
         """
-        return read_summits(self, heatmaps, _step, reach=REACH)
+        return read_summits(self, heatmaps, derivatives, reach=REACH)
 
 
-def _step(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the step (N, 2), NaN where there is none, from the middle of `logs` (N, 5, 5), [y, x].
+def derivatives(logs: Any) -> Derivatives[Any]:
+    """Return the derivatives (...) in the middle of `logs` (..., 5, 5), [y, x], arrays or tensors.
 
     Second derivatives reach over two pixels on each side, as in the authors' code.
     """
-    c = logs[:, 2, 2]
-    return newton_step(
-        (logs[:, 2, 3] - logs[:, 2, 1]) / 2,
-        (logs[:, 3, 2] - logs[:, 1, 2]) / 2,
-        (logs[:, 2, 4] - 2 * c + logs[:, 2, 0]) / 4,
-        (logs[:, 3, 3] - logs[:, 1, 3] - logs[:, 3, 1] + logs[:, 1, 1]) / 4,
-        (logs[:, 4, 2] - 2 * c + logs[:, 0, 2]) / 4,
+    c = logs[..., 2, 2]
+    return Derivatives(
+        dx=(logs[..., 2, 3] - logs[..., 2, 1]) / 2,
+        dy=(logs[..., 3, 2] - logs[..., 1, 2]) / 2,
+        dxx=(logs[..., 2, 4] - 2 * c + logs[..., 2, 0]) / 4,
+        dxy=(logs[..., 3, 3] - logs[..., 1, 3] - logs[..., 3, 1] + logs[..., 1, 1]) / 4,
+        dyy=(logs[..., 4, 2] - 2 * c + logs[..., 0, 2]) / 4,
     )

@@ -81,5 +81,6 @@ def scores(
     """
     if activation == "none":
         return highest / peak
-    total = np.exp(flat - highest[:, None].astype(flat.dtype)).sum(axis=1, dtype=np.float64)
+    shares = flat - highest[:, None].astype(flat.dtype)
+    total = np.exp(shares, out=shares).sum(axis=1, dtype=np.float64)
     return np.asarray(np.minimum(2 * np.pi * sigma**2 / total, 1.0), np.float64)

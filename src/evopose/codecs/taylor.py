@@ -10,7 +10,7 @@ Source: DARK (Zhang et al., CVPR 2020, arXiv 1910.06278), section 3.2.
 
 from collections.abc import Callable
 from math import floor
-from typing import Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from evopose.codecs.grids import Grid
 from evopose.errors import ConfigError
 
 Array = NDArray[np.float64]
+Values = TypeVar("Values")
 LONGEST = 3.0
 """Standard deviations of the target, on either axis, beyond which a step is not believed."""
 
@@ -38,6 +39,16 @@ def checked_blur_kernel(side: int | None, sigma: float) -> int:
     if side < 1 or side % 2 == 0:
         raise ConfigError(f"expected an odd blur_kernel of at least 1 (no blur), got {side}")
     return side
+
+
+class Derivatives(NamedTuple, Generic[Values]):
+    """Of a parabola at its middle, one of each for every heatmap."""
+
+    dx: Values
+    dy: Values
+    dxx: Values
+    dxy: Values
+    dyy: Values
 
 
 class SummitCodec(Protocol):
@@ -71,19 +82,19 @@ class SummitCodec(Protocol):
 def read_summits(
     codec: SummitCodec,
     heatmaps: NDArray[np.floating],
-    step: Callable[[Array], Array],
+    derivatives: Callable[[Array], Derivatives[Array]],
     *,
     reach: int,
 ) -> tuple[Array, Array]:
-    """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w); `step`
-    and `reach` as in `summits`."""
+    """Return keypoints (B, K, 2) in crop pixels and scores (B, K) of heatmaps (B, K, h, w);
+    `derivatives` and `reach` as in `summits`."""
     assert codec.sigma is not None
     assert codec.blur_kernel is not None
     flat, best, highest = shared.rows_of(heatmaps, codec.heatmap_hw)
     xy = summits(
         flat,
         best,
-        step,
+        derivatives,
         heatmap_hw=codec.heatmap_hw,
         reach=reach,
         sigma=codec.sigma,
@@ -100,7 +111,7 @@ def read_summits(
 def summits(
     rows: NDArray[np.floating],
     best: NDArray[np.intp],
-    step: Callable[[Array], Array],
+    derivatives: Callable[[Array], Derivatives[Array]],
     *,
     heatmap_hw: tuple[int, int],
     reach: int,
@@ -111,9 +122,10 @@ def summits(
     """Return the summits (N, 2: x, y in heatmap pixels) of heatmaps, each a row of `rows`
     (N, h * w) with its highest pixel `best` (N,).
 
-    `step` maps the logarithms (n, 2 reach + 1, 2 reach + 1), [y, x], around highest pixels to steps
-    (n, 2), NaN for none. The highest pixel stays within `reach` of the border, without a step, and
-    with one longer than `LONGEST` times `sigma`.
+    `derivatives` finds those (n,) in the middle of the logarithms (n, 2 reach + 1, 2 reach + 1),
+    [y, x], around highest pixels. The highest pixel stays within `reach` of the border, where a
+    derivative is NaN or there is no summit, and where the step is longer than `LONGEST` times
+    `sigma`.
     """
     h, w = heatmap_hw
     y, x = np.divmod(best, w)
@@ -123,17 +135,18 @@ def summits(
         rows, inner, x[inner], y[inner], heatmap_hw=heatmap_hw, wide=reach + blur_kernel // 2
     )
     logs = _logarithms(window, inside, blur_kernel=blur_kernel, logits=logits)
-    found = step(logs)
+    found = newton_step(derivatives(logs))
     near = (np.abs(found) <= LONGEST * sigma).all(axis=1, keepdims=True)
     xy[inner] += np.where(near, found, 0.0)
     return xy
 
 
-def newton_step(dx: Array, dy: Array, dxx: Array, dxy: Array, dyy: Array) -> Array:
+def newton_step(at: Derivatives[Array]) -> Array:
     """Return (N, 2): the step to the summit of the parabola with these derivatives (N,).
 
     It is NaN where there is none: the Hessian not that of a maximum, or a derivative NaN.
     """
+    dx, dy, dxx, dxy, dyy = at
     determinant = dxx * dyy - dxy * dxy
     maximum = (determinant > 0) & (dxx < 0)
     safe = np.where(maximum, determinant, 1.0)
@@ -174,7 +187,7 @@ def _logarithms(
     if logits:
         window = np.exp(window - window.max(axis=(1, 2), keepdims=True))
     if blur_kernel > 1:
-        blur = _blur_matrix(blur_kernel, window.shape[1])
+        blur = blur_matrix(blur_kernel, window.shape[1])
         window = np.where(inside, window, 0.0)
         across = np.tensordot(window, blur, axes=(2, 1))
         window = np.tensordot(across, blur, axes=(1, 1)).swapaxes(1, 2)
@@ -182,7 +195,7 @@ def _logarithms(
     return np.where(positive, np.log(np.where(positive, window, 1.0)), np.nan)
 
 
-def _blur_matrix(blur_kernel: int, side: int) -> Array:
+def blur_matrix(blur_kernel: int, side: int) -> Array:
     """Return (side - blur_kernel + 1, side), which blurs along one side of a window."""
     kernel = np.asarray(cv2.getGaussianKernel(blur_kernel, 0), np.float64).ravel()
     blur = np.zeros((side - blur_kernel + 1, side))

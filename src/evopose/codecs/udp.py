@@ -1,14 +1,14 @@
 """UDP's codec: DARK's, without the half pixel between crop, heatmap and their mirror images."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evopose.codecs import heatmaps as shared
 from evopose.codecs.grids import Grid, corners
-from evopose.codecs.taylor import checked_blur_kernel, newton_step, read_summits
+from evopose.codecs.taylor import Derivatives, checked_blur_kernel, read_summits
 
 REACH = 1
 """Pixels on each side of the middle one that the step reads."""
@@ -81,7 +81,7 @@ class UdpCodec:
         On the border the highest pixel stays. The score is its value divided by `peak`; of logits,
         its probability over that of a perfect Gaussian's peak, at most 1.
         """
-        return read_summits(self, heatmaps, _step, reach=REACH)
+        return read_summits(self, heatmaps, derivatives, reach=REACH)
 
     def _bell(self, centre: NDArray[np.float64], length: int) -> NDArray[np.float64]:
         """Return (B, K, length): the Gaussian of each centre along one axis, peak 1."""
@@ -93,18 +93,18 @@ class UdpCodec:
         return bell
 
 
-def _step(logs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the step (N, 2), NaN where there is none, from the middle of `logs` (N, 3, 3), [y, x].
+def derivatives(logs: Any) -> Derivatives[Any]:
+    """Return the derivatives (...) in the middle of `logs` (..., 3, 3), [y, x], arrays or tensors.
 
     The mixed derivative is that of the authors' code, over two opposite corners.
     """
-    c, left, right = logs[:, 1, 1], logs[:, 1, 0], logs[:, 1, 2]
-    above, below = logs[:, 0, 1], logs[:, 2, 1]
-    corners_sum = logs[:, 0, 0] + logs[:, 2, 2]
-    return newton_step(
-        (right - left) / 2,
-        (below - above) / 2,
-        right - 2 * c + left,
-        (corners_sum - right - below + 2 * c - left - above) / 2,
-        below - 2 * c + above,
+    c, left, right = logs[..., 1, 1], logs[..., 1, 0], logs[..., 1, 2]
+    above, below = logs[..., 0, 1], logs[..., 2, 1]
+    corners_sum = logs[..., 0, 0] + logs[..., 2, 2]
+    return Derivatives(
+        dx=(right - left) / 2,
+        dy=(below - above) / 2,
+        dxx=right - 2 * c + left,
+        dxy=(corners_sum - right - below + 2 * c - left - above) / 2,
+        dyy=below - 2 * c + above,
     )
