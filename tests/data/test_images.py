@@ -1,5 +1,7 @@
 """Reading images of every kind; crops against a second implementation."""
 
+import resource
+
 import cv2
 import numpy as np
 import pytest
@@ -87,6 +89,18 @@ def test_pixels_land_where_the_affine_says(scale):
     ys, xs = np.indices(crop.shape)
     found = np.array([(xs * crop).sum(), (ys * crop).sum()]) / crop.sum()
     np.testing.assert_allclose(found, affine[:, :2] @ point + affine[:, 2], atol=0.06)
+
+
+@pytest.mark.parametrize("side", [3e3, 3e6, 1e9])
+def test_a_box_far_larger_than_the_image_needs_no_memory(side):
+    image = np.full((48, 64, 3), 200, np.uint8)
+    box = np.array([32 - side / 2, 24 - side / 2, 32 + side / 2, 24 + side / 2])
+    affine = crop_affine(*box_to_crop(box, input_hw=(31, 31), padding=1.0), input_hw=(31, 31))
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    crop = warp_crop(image, affine, size_hw=(31, 31))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held < 100_000, "kilobytes"
+    outside = (crop == FILL_RGB).all(axis=2)
+    assert outside.sum() >= 31 * 31 - 4, "the whole image is a pixel at most, on four at most"
 
 
 def test_crops_outside_the_image_are_filled():

@@ -1,5 +1,6 @@
 """Videos are judged by OpenCV's bare reader and writer, and by bytes put into the files."""
 
+import os
 import re
 import struct
 import subprocess
@@ -117,6 +118,16 @@ def test_what_is_no_video_is_explained(tmp_path: Path, name: str) -> None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         open_video(tmp_path / name)
+
+
+def test_a_name_that_opencv_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    """It would take the whole process down."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    bare(tmp_path / "v.mp4").rename(path)
+    with pytest.raises(DataError, match=r"caf\\udce9\.mp4 is not UTF-8: rename it"):
+        open_video(path)
+    with pytest.raises(DataError, match="is not UTF-8"):
+        VideoWriter(path, fps=25.0)
 
 
 QUIET = """

@@ -188,6 +188,21 @@ def test_without_a_detector_the_reason_is_given(offline) -> None:
     assert "EVOPOSE_OFFLINE is set and yolox_nano.onnx is not on this machine" in words
 
 
+def test_a_folder_of_weights_that_is_none_is_no_reason_to_go_without(offline, monkeypatch) -> None:
+    monkeypatch.setenv("EVOPOSE_WEIGHTS", str(offline / "nowhere"))
+    with pytest.raises(ModelError, match="nowhere, which is no folder"):
+        default_detector()
+
+
+def test_what_is_no_number_is_no_answer(tmp_path) -> None:
+    spoilt = answer()
+    spoilt[0, 20, 4] = np.nan
+    with pytest.raises(
+        ModelError, match=r"tiny\.onnx answers an image with values that are no numb"
+    ):
+        open_detector(yolox_file(tmp_path / "tiny.onnx", spoilt), threads=1)
+
+
 def test_the_default_detector_comes_from_a_folder_of_weights(offline, shared, monkeypatch) -> None:
     monkeypatch.setenv("EVOPOSE_WEIGHTS", str(shared / "data/weights"))
     detector, words = default_detector(threads=1)

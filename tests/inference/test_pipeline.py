@@ -174,6 +174,21 @@ def test_batches_across_images_change_nothing():
     np.testing.assert_allclose(alone, whole[2])
 
 
+def test_large_images_do_not_wait_for_a_full_batch(monkeypatch):
+    monkeypatch.setattr("evopose.inference.pipeline.MOST_WAITING", 3 * 40 * 30 * 3)
+    read = []
+
+    def pictures():
+        for number in range(7):
+            read.append(number)
+            yield np.zeros((40, 30, 3), np.uint8), np.array([[0.0, 0, 30, 40]])
+
+    found = pipeline(Channels(), batch_size=32).predict_each(pictures())
+    next(found)
+    assert read == [0, 1, 2]
+    assert len(list(found)) == 6
+
+
 class Mender:
     """Moves every pose to the right."""
 

@@ -124,6 +124,15 @@ def test_a_model_file_is_exported_once(file, tmp_path, monkeypatch, expected):
     assert told == ["onnxruntime"]
 
 
+def test_a_damaged_export_in_the_cache_is_made_again(file, tmp_path, monkeypatch, expected):
+    monkeypatch.setenv("EVOPOSE_HOME", str(tmp_path))
+    open_pose_model(file, runtime="onnxruntime", threads=1)
+    (made,) = (tmp_path / "exported").glob("*/model.onnx")
+    made.write_bytes(made.read_bytes()[:1000])
+    model = open_pose_model(file, runtime="onnxruntime", threads=1)
+    np.testing.assert_allclose(model.heatmaps(CROPS), expected, atol=1e-4 * np.ptp(expected))
+
+
 def test_files_that_are_not_ours(file, tmp_path):
     path = tmp_path / "model.onnx"
     export_model(load_model(file), path, "onnx")

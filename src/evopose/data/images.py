@@ -57,9 +57,11 @@ def warp_crop(
     right, bottom = np.clip(np.ceil(ends.max(axis=0)) + 2 * factor + 1, 0, image_wh).astype(int)
     if right <= left or bottom <= top:
         return np.full((height, width, 3), fill, np.uint8)
-    part = _shrink(image[top:bottom, left:right], factor)
-    centre = (factor - 1) / 2  # of a block's first pixel: centres are whole numbers
-    to_image = np.array([[factor, 0, left + centre], [0, factor, top + centre]])
+    # Of an image smaller than a block, one block is all.
+    block = np.minimum(factor, (right - left, bottom - top))
+    part = _shrink(image[top:bottom, left:right], block)
+    x, y = (left, top) + (block - 1) / 2  # of the first block's centre: pixels' are whole numbers
+    to_image = np.array([[block[0], 0, x], [0, block[1], y]])
     crop = cv2.warpAffine(
         part,
         compose_affine(affine, to_image),
@@ -71,12 +73,12 @@ def warp_crop(
     return np.asarray(crop, np.uint8)
 
 
-def _shrink(image: Image, factor: int) -> Image:
-    """Return the means of blocks of factor x factor pixels, the last ones padded by their edge."""
-    if factor == 1:
+def _shrink(image: Image, block_wh: NDArray[np.intp]) -> Image:
+    """Return the means of blocks of that size, the last ones padded by their edge."""
+    if block_wh.max() == 1:
         return image
-    height, width = image.shape[:2]
-    below, beside = -height % factor, -width % factor
+    (height, width), (across, down) = image.shape[:2], block_wh.tolist()
+    below, beside = -height % down, -width % across
     padded = cv2.copyMakeBorder(image, 0, below, 0, beside, cv2.BORDER_REPLICATE)
-    size_wh = ((width + beside) // factor, (height + below) // factor)
+    size_wh = ((width + beside) // across, (height + below) // down)
     return np.asarray(cv2.resize(padded, size_wh, interpolation=cv2.INTER_AREA), np.uint8)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from evopose.data.images import Image
-from evopose.data.videos import count_frames, quieten
+from evopose.data.videos import count_frames, quieten, require_utf8
 from evopose.errors import DataError
 
 CODECS = ("avc1", "mp4v")
@@ -29,10 +29,12 @@ class VideoWriter:
     def __init__(self, path: Path, *, fps: float) -> None:
         """Nothing is written before the first frame.
 
-        Raises: DataError for a path that does not end in .mp4, or frames a second not above 0.
+        Raises: DataError for a path that does not end in .mp4 or whose name is not UTF-8, or
+        frames a second not above 0.
         """
         if path.suffix.lower() != ".mp4":
             raise DataError(f"videos are written as .mp4, not as {path.suffix!r}")
+        require_utf8(path)
         if not 0 < fps < float("inf"):
             raise DataError(f"a video needs frames a second above 0, got {fps:g}")
         self.path = path

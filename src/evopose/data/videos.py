@@ -135,7 +135,8 @@ class Video:
 def open_video(source: Path | str | int) -> Video:
     """Return the frames of a video file, or of the webcam of that index (0 is the first).
 
-    Raises: DataError if there is no such file or camera, or if it gives no frames.
+    Raises: DataError if there is no such file or camera, if it gives no frames, or as
+    `require_utf8`.
     """
     quieten()
     if isinstance(source, int):
@@ -143,6 +144,7 @@ def open_video(source: Path | str | int) -> Video:
     path = Path(source)
     if not path.exists():
         raise DataError(f"there is no video {path}")
+    require_utf8(path)
     try:
         with path.open("rb") as file:
             head = file.read(4096)
@@ -198,6 +200,15 @@ def _cameras() -> str:
         return ""
     found = sorted(Path("/dev").glob("video*"))
     return f" (found: {', '.join(map(str, found))})" if found else " (found: no /dev/video*)"
+
+
+def require_utf8(path: Path) -> None:
+    """Raise DataError for a name that OpenCV cannot be told: it would take the process down."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        told = str(path).encode(errors="backslashreplace").decode()
+        raise DataError(f"the name of the video {told} is not UTF-8: rename it") from error
 
 
 def quieten() -> None:

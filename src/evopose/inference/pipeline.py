@@ -19,6 +19,8 @@ from evopose.inference.runtimes import Crops, Heatmaps, PoseModel
 from evopose.models.card import ModelCard
 
 Keypoints = NDArray[np.float64]
+MOST_WAITING = 150_000_000
+"""Bytes of images, about two of 24 megapixels, beyond which none waits for a batch to be full."""
 
 
 class PoseRefiner(Protocol):
@@ -59,7 +61,8 @@ class Pipeline:
         for image, boxes in pictures:
             waiting.append(self._cut(image, boxes))
             persons = sum(len(one.crops) for one in waiting)
-            if max(persons, len(waiting)) >= self.batch_size:
+            held = sum(one.image.nbytes for one in waiting)
+            if max(persons, len(waiting)) >= self.batch_size or held >= MOST_WAITING:
                 yield from self._found(waiting)
                 waiting = []
         if waiting:

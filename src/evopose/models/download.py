@@ -61,9 +61,9 @@ def fetch(
     A file of that name in the folder `EVOPOSE_WEIGHTS` is used before all, if its digest is known
     and right; if not, that is said in the log and the file is left alone.
 
-    Raises: ModelError for an address that is none, another digest, what is missing offline, or an
-    `EVOPOSE_WEIGHTS` that is no folder; DownloadFailed for a server that cannot be reached or
-    answers otherwise.
+    Raises: ModelError for an address that is none, another digest, or an `EVOPOSE_WEIGHTS` that is
+    no folder; DownloadFailed for what is missing offline or cannot be written, and for a server
+    that cannot be reached or answers otherwise.
     """
     parts = urllib.parse.urlsplit(url)
     name = Path(urllib.parse.unquote(parts.path)).name
@@ -83,7 +83,7 @@ def fetch(
     if target.is_file():
         return _checked(target, prefix, str(target), f"Remove it, to fetch {url} again")
     if is_offline() if offline is None else offline:
-        raise ModelError(
+        raise DownloadFailed(
             f"EVOPOSE_OFFLINE is set and {name} is not on this machine: fetch {url} on one that is "
             f"online, and place it at {target}, or in a folder that EVOPOSE_WEIGHTS names"
         )
@@ -101,7 +101,7 @@ def fetch(
             return target
     except OSError as error:  # of the disk: those of the network are told in _download
         room = "make room there" if error.errno == errno.ENOSPC else "mend that"
-        raise ModelError(
+        raise DownloadFailed(
             f"cannot write {target}: {error.strerror or error}; {room}, or set EVOPOSE_HOME to a "
             "folder that can be written"
         ) from error

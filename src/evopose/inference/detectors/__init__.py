@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from evopose.data.images import Image
-from evopose.errors import ModelError
+from evopose.errors import DownloadFailed, ModelError
 from evopose.inference.boxes import Boxes
 from evopose.inference.detectors.network import Network, open_network
 from evopose.inference.detectors.rtdetr import RtDetr, open_hugging_face, open_rtdetr
@@ -136,12 +136,14 @@ def default_detector(
 
     None where it is neither on this machine (the cache, or the folder `EVOPOSE_WEIGHTS`) nor to be
     fetched: then the words are the reason, and that each image is taken for one person, whole.
+
+    Raises: ModelError for a file that is damaged, or an `EVOPOSE_WEIGHTS` that is no folder.
     """
     try:
         detector = open_detector(
             DEFAULT, threshold=threshold, threads=threads, on_progress=on_progress
         )
-    except ModelError as error:
+    except DownloadFailed as error:
         return None, (
             f"no persons are looked for, each image is taken for one, whole: {DEFAULT} is not to "
             f"be had ({error})"

@@ -71,16 +71,22 @@ class Network:
     def run(self, outputs: Sequence[str], image: NDArray[np.float32], **more: Any) -> list[Any]:
         """Return the named outputs for an image (1, 3, H, W) and further inputs by name.
 
-        Raises: ModelError if the network cannot be run.
+        Raises: ModelError if the network cannot be run, or answers what is no number.
         """
         first = self.inputs[0]
         feeds = {first.name: image.astype(_TYPES[first.type], copy=False), **more}
         try:
-            return self.compute(outputs, feeds)
+            answer = self.compute(outputs, feeds)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise ModelError(
                 f"{self.path} cannot be run on an image {image.shape}: {error}"
             ) from error
+        if any(np.issubdtype(one.dtype, np.floating) and np.isnan(one).any() for one in answer):
+            raise ModelError(
+                f"{self.path} answers an image with values that are no numbers (NaN): it is "
+                "damaged, or was not meant for such images"
+            )
+        return answer
 
 
 def open_network(path: Path, *, threads: int) -> Network:

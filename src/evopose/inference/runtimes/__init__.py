@@ -3,6 +3,7 @@
 Importing this package loads none of them.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from evopose.errors import ConfigError, ModelError
 from evopose.models.card import ModelCard
+
+log = logging.getLogger(__name__)
 
 Crops = NDArray[np.uint8]
 """(N, H, W, 3) in RGB."""
@@ -120,7 +123,13 @@ def open_pose_model(
     from evopose.inference.runtimes.exporting import exported_once
 
     made = exported_once(file, on_export=lambda: on_export(name))
-    return RUNTIMES[name].open(made, device, threads)
+    try:
+        return RUNTIMES[name].open(made, device, threads)
+    except ModelError as error:
+        log.warning("%s is damaged and is exported again (%s)", made, error)
+        made.unlink(missing_ok=True)
+        made = exported_once(file, on_export=lambda: on_export(name))
+        return RUNTIMES[name].open(made, device, threads)
 
 
 def choose_runtime(file: Path, runtime: str, device: str) -> str:
