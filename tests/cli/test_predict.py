@@ -3,6 +3,7 @@
 import json
 import signal
 import weakref
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import PIL.Image
 import pytest
 from rich.console import Console
 
+from evopose.cli import predict_files
 from evopose.cli.options import StopRequest
 from evopose.cli.predict import split_model
 from evopose.cli.predict_videos import predict_video
@@ -94,8 +96,8 @@ def test_in_a_folder_what_cannot_be_read_is_named_and_counted(
     monkeypatch.setenv("EVOPOSE_MAX_PIXELS", "100000")
     done = evopose("predict", folder, "webcam:99", "--out", out, *QUICK)
     assert done.code == 1
-    assert "4 persons in 4 images, 3 left out" in done.out
-    assert "5 of 9 could not be read and are left out" in done.out
+    assert " in 4 images, 3 left out" in done.out
+    assert "5 of 9 are left out" in done.out
     for name, reason in (
         ("text.jpg", "it holds text"),
         ("cut.png", "damaged or cut off"),
@@ -191,6 +193,7 @@ def test_of_a_long_video_no_frame_is_kept(photo, tmp_path):
 
 def test_show_opens_a_few_pictures_and_of_many_the_folder(evopose, photo, tmp_path, monkeypatch):
     opened = []
+    monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr("typer.launch", lambda path: opened.append(path) or 3)
     done = evopose("predict", photo, "--out", tmp_path / "out", *QUICK, "--show")
     assert opened == [str(tmp_path / "out/photo.jpg")]
@@ -199,6 +202,12 @@ def test_show_opens_a_few_pictures_and_of_many_the_folder(evopose, photo, tmp_pa
         (tmp_path / f"{number}.png").write_bytes(photo.read_bytes())
     evopose("predict", tmp_path, "--out", tmp_path / "out", *QUICK, "--show")
     assert opened[1:] == [str(tmp_path / "out")]
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    done = evopose("predict", photo, "--out", tmp_path / "out", *QUICK, "--show")
+    assert f"this system has no viewer for {opened[0]}" in done.out
+    assert len(opened) == 2
     done = evopose("predict", photo, "--no-draw", "--show")
     assert (done.code, "give it or --no-draw" in done.err) == (2, True)
 
@@ -206,13 +215,175 @@ def test_show_opens_a_few_pictures_and_of_many_the_folder(evopose, photo, tmp_pa
 def test_persons_are_framed_if_asked(evopose, photo, tmp_path):
     drawn = []
     for name, more in (("plain", []), ("framed", ["--draw-boxes"])):
-        given = ["--out", tmp_path / name, "--threshold", 2, "--box", "20,10,30,40", *QUICK[2:]]
+        given = ["--out", tmp_path / name, "--threshold", 1, "--box", "20,10,30,40", *QUICK[2:]]
         done = evopose("predict", photo, *given, *more)
         assert done.code == 0, done.err
         drawn.append(cv2.imread(str(tmp_path / name / "photo.jpg")).astype(int))
     differs = np.abs(drawn[0] - drawn[1]).max(axis=2) > 60
     assert differs[10:50, 19:22].any(axis=1).mean() > 0.8  # the left side of the frame
     assert not differs[:, 60:].any()
+
+
+def write_video(path, photo, frames=2):
+    with VideoWriter(path.with_suffix(".mp4"), fps=10) as writer:
+        for _ in range(frames):
+            writer.write(cv2.imread(str(photo)))
+    path.with_suffix(".mp4").rename(path)
+    return path
+
+
+def test_what_is_looked_at_is_never_written_over(evopose, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder, labels = tmp_path / "inplace", tmp_path / "labels"
+    folder.mkdir()
+    labels.mkdir()
+    cv2.imwrite(str(folder / "a.jpg"), cv2.imread(str(photo)))
+    film = write_video(folder / "film.mp4", photo)
+    boxes = labels / "results.json"
+    boxes.write_text('{"a.jpg": [[1, 2, 30, 40]]}')
+    before = {path: path.read_bytes() for path in tmp_path.glob("*/*")}
+    for given, target in (
+        (["inplace/a.jpg", "--out", folder], "inplace/a.jpg"),
+        ([film, "--out", "inplace"], "inplace/film.mp4"),
+        ([folder / "a.jpg", "--boxes", boxes, "--out", "labels"], "labels/results.json"),
+    ):
+        done = evopose("predict", *given, "--runtime", "pytorch")
+        assert done.code == 2
+        assert f"{target} is among the files given, and would be written over" in done.err
+    assert {path: path.read_bytes() for path in tmp_path.glob("*/*")} == before
+    done = evopose("predict", film, "--out", folder, *QUICK, "--no-draw")
+    assert done.code == 0, done.err
+    assert film.read_bytes() == before[film]
+
+
+def test_files_of_others_are_not_written_over(evopose, photo, tmp_path):
+    (tmp_path / "photo.jpg").write_text("mine")
+    done = evopose("predict", photo, "--out", tmp_path, *QUICK)
+    assert done.code == 2
+    assert f"{tmp_path / 'photo.jpg'} would be written over, and is of no earlier run" in done.err
+    write_video(tmp_path / "film.avi", photo)
+    (tmp_path / "film.mp4").write_text("mine")
+    done = evopose("predict", tmp_path / "film.avi", "--out", tmp_path, *QUICK)
+    assert done.code == 2
+    assert "(there is no film.jsonl beside it)" in done.err
+    assert (tmp_path / "photo.jpg").read_text() == (tmp_path / "film.mp4").read_text() == "mine"
+
+
+def test_results_of_an_earlier_run_are_replaced_and_what_was_unfinished_goes(
+    evopose, photo, tmp_path
+):
+    out, film = tmp_path / "out", write_video(tmp_path / "film.mp4", photo)
+    first = evopose("predict", photo, film, "--out", out, *QUICK)
+    assert "held results before" not in first.out
+    for suffix in ("mp4", "jsonl"):
+        (out / f"film.unfinished.{suffix}").touch()
+    done = evopose("predict", photo, film, "--out", out, *QUICK)
+    assert done.code == 0, done.err
+    assert f"{out} held results before; replaced: predictions.json, film.jsonl" in done.out
+    assert {path.name for path in out.iterdir()} == {
+        "photo.jpg", "predictions.json", "results.json", "film.mp4", "film.jsonl",
+    }  # fmt: skip
+
+
+def test_each_video_says_what_is_drawn_of_it(evopose, photo, tmp_path):
+    films = [write_video(tmp_path / name, photo) for name in ("plain.avi", "plain.mp4")]
+    done = evopose("predict", *films, "--out", tmp_path / "out", *QUICK)
+    assert done.code == 0, done.err
+    for film, stem in zip(films, ("plain", "plain-2"), strict=True):
+        (line,) = [line for line in done.out.splitlines() if line.startswith(f"{film}: ")]
+        assert line.endswith(f"wrote {stem}.jsonl and {stem}.mp4")
+
+
+def test_names_are_found_in_time_that_grows_as_their_number(monkeypatch):
+    asked = []
+    numbered = predict_files.count
+    monkeypatch.setattr(
+        predict_files, "count", lambda start: (asked.append(n) or n for n in numbered(start))
+    )
+    same = [sources.Photo(path=Path(f"{n}/x/same.jpg")) for n in range(500)]
+    other = [sources.Photo(path=Path(f"x/{n}.jpg")) for n in range(500)]
+    names = predict_files.picture_names(same + other)
+    assert len(set(names)) == 1000
+    assert names[:3] + names[-1:] == ["same.jpg", "x-same.jpg", "same-2.jpg", "499.jpg"]
+    assert len(asked) == 498
+
+
+def test_what_is_unfinished_of_a_video_has_no_other_videos_name():
+    videos = [sources.Video(path=Path(name)) for name in ("a.unfinished.mp4", "a.mp4", "b.mp4")]
+    assert predict_files.video_stems(videos) == ["a.unfinished", "a-2", "b"]
+
+
+def test_names_too_long_with_what_follows_are_cut(evopose, photo, tmp_path):
+    for letter in "ab":
+        (tmp_path / (("ü" * 120 + letter) + ".png")).write_bytes(photo.read_bytes())
+    done = evopose("predict", f"{tmp_path}/ü*.png", "--out", tmp_path / "out", *QUICK)
+    assert done.code == 0, done.err
+    drawn = {path.name for path in (tmp_path / "out").glob("*.jpg")}
+    assert f"{'ü' * 100}.jpg" in drawn
+    assert len(drawn) == 2
+
+
+def test_what_cannot_be_written_of_a_photo_or_a_video_is_told_at_the_end(evopose, photo, tmp_path):
+    out, film = tmp_path / "out", write_video(tmp_path / "film.mp4", photo)
+    for name in ("photo.jpg", "film.mp4"):
+        (out / name).mkdir(parents=True)
+    for name in ("predictions.json", "film.jsonl"):
+        (out / name).touch()
+    cv2.imwrite(str(tmp_path / "other.png"), cv2.imread(str(photo)))
+    given = [photo, tmp_path / "other.png", film]
+    done = evopose("predict", *given, "--out", out, *QUICK)
+    assert done.code == 1
+    assert f"not drawn: cannot write image {out / 'photo.jpg'}: Is a directory" in done.out
+    assert f"left out: cannot write video {out / 'film.mp4'}" in done.out
+    found = json.loads((out / "predictions.json").read_text())["images"]
+    assert [("drawn" in one, len(one["persons"])) for one in found] == [(False, 1), (True, 1)]
+
+
+@pytest.mark.parametrize(
+    ("names", "ids"),
+    [
+        (("000012.jpg", "7.png"), [12, 7]),
+        (("2.jpg", "a.jpg", "b.jpg"), [1, 2, 3]),
+        (("x/6471.jpg", "x/6471.png"), [1, 2]),
+        (("01.jpg", "1.jpg"), [1, 2]),
+    ],
+)
+def test_image_ids_differ(names, ids):
+    assert predict_files.image_ids([sources.Photo(path=Path(name)) for name in names]) == ids
+
+
+def test_an_image_keeps_its_id_where_another_cannot_be_read(evopose, photo, tmp_path):
+    (tmp_path / "broken.png").touch()
+    done = evopose("predict", tmp_path / "broken.png", photo, "--out", tmp_path / "out", *QUICK)
+    assert done.code == 1
+    (result,) = json.loads((tmp_path / "out/results.json").read_text())
+    assert result["image_id"] == 2
+
+
+def test_persons_of_whom_nothing_is_drawn_are_counted(evopose, photo, tmp_path):
+    given = ["predict", photo, "--out", tmp_path / "out", *QUICK]
+    assert "1 persons (1 too unsure to draw) in 1 images" in evopose(*given, "--threshold", 1).out
+    assert "1 persons in 1 images" in evopose(*given, "--threshold", 0).out
+    for threshold in (2, -1, "nan"):
+        done = evopose(*given, "--threshold", threshold)
+        assert done.code == 2
+        assert f"--threshold is a score from 0 to 1, got {threshold}" in done.err
+
+
+def test_names_that_cannot_be_are_told(evopose, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    long = "a" * 300
+    for given, message in (
+        (["predict", f"{long}.jpg"], f"cannot look for {long}.jpg: File name too long"),
+        (["predict", ""], "an empty name means nothing"),
+        (["predict", photo, "--out", long], f"{long} cannot be written"),
+        (["predict", photo, "--out", "/proc/x", *QUICK], "/proc/x cannot be written"),
+        (["export", long], f"cannot look for {long}: File name too long"),
+    ):
+        done = evopose(*given)
+        assert done.code == 2
+        assert message in done.err
 
 
 def test_a_video_that_is_none_is_named(evopose, tmp_path):

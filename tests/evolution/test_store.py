@@ -12,6 +12,7 @@ import pytest
 
 from evolution.toys import individual
 from evopose.errors import RunError
+from evopose.evolution.database import errors_of
 from evopose.evolution.selection import best, pareto_front
 from evopose.evolution.store import Store
 from evopose.genotype import Change
@@ -124,6 +125,16 @@ def test_a_run_cannot_be_made_where_nobody_may_write(unwritable):
     make_unwritable(unwritable)
     with pytest.raises(RunError, match=r"run cannot be written: .* choose another"):
         Store.create(unwritable / "run", {})
+
+
+def test_a_folder_that_cannot_be_made_is_told_and_a_file_that_is_gone_is_not_the_folders_fault(
+    tmp_path,
+):
+    for folder in (tmp_path / "gone" / "run", tmp_path / ("a" * 300)):
+        with pytest.raises(RunError, match="cannot be written"), errors_of(folder):
+            folder.mkdir()
+    with pytest.raises(FileNotFoundError), errors_of(tmp_path):
+        (tmp_path / "gone").read_bytes()
 
 
 def fill_disk(store):

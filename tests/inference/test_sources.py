@@ -126,6 +126,29 @@ def test_what_means_nothing_is_told(folder) -> None:
         find_sources([folder / "outer"])
 
 
+def test_names_that_cannot_be_looked_for_are_told() -> None:
+    for name, message in (
+        ("", "an empty name means nothing; expected an image"),
+        ("a" * 300, "cannot look for a*: File name too long; expected an image"),
+        ("~nosuchuser/x.jpg", "cannot look for ~nosuch.*: Could not determine home directory;"),
+        ("http://[::1/a.jpg", "cannot look for http.*: Invalid IPv6 URL;"),
+    ):
+        with pytest.raises(DataError, match=message):
+            find_sources([name])
+
+
+def test_a_link_that_leads_nowhere_is_named_when_it_is_read(folder) -> None:
+    for name, target in (("gone.jpg", "nothing.jpg"), ("round.jpg", "round.jpg")):
+        (folder / name).symlink_to(target)
+    (folder / "inner.jpg").symlink_to("inner")
+    for given in (folder, f"{folder}/*.jpg"):
+        found = find_sources([given])
+        assert {"gone.jpg", "round.jpg"} <= set(names(found))
+        assert "inner.jpg" not in names(found)
+        with pytest.raises(DataError, match=r"gone.jpg"):
+            read_source(next(one for one in found if one.name.endswith("gone.jpg")))
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers by path."""
 

@@ -1,7 +1,10 @@
 """`evopose predict`: keypoints on photos, in videos and before a webcam."""
 
+import os
+import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -115,8 +118,9 @@ def predict(
 
     Example: evopose predict photo.jpg
     """
+    from evopose.cli.predict_files import picture_names, require_free, video_stems
     from evopose.cli.predict_photos import predict_photos
-    from evopose.cli.predict_videos import predict_video, video_stems
+    from evopose.cli.predict_videos import predict_video
     from evopose.evolution.database import errors_of
     from evopose.inference.estimator import PoseEstimator
     from evopose.inference.model_files import DEFAULT
@@ -127,6 +131,8 @@ def predict(
     screen = console(as_json)
     if show and no_draw:
         raise ConfigError("--show opens what was drawn; give it or --no-draw, not both")
+    if not 0 <= threshold <= 1:
+        raise ConfigError(f"--threshold is a score from 0 to 1, got {threshold:g}")
     model, names = split_model(given)
     sources = find_sources(names)
     photos = [one for one in sources if isinstance(one, Photo)]
@@ -135,6 +141,10 @@ def predict(
         raise ConfigError("give --detector or boxes, not both")
     if (boxes or box) and videos:
         raise ConfigError("--boxes and --box are for photos; persons in videos need a detector")
+    pictures = [] if no_draw else picture_names(photos)
+    stems = video_stems(videos)
+    files = [file for file in (*(one.path for one in sources), boxes) if file is not None]
+    replaced = require_free(out, files, pictures if photos else None, stems, draw=not no_draw)
     known = _known_boxes(photos, boxes, box)
     pipeline = load_pipeline(
         model or DEFAULT,
@@ -164,13 +174,20 @@ def predict(
     streams: list[dict[str, Any]] = []
     with errors_of(out), stop_on_ctrl_c() as stop:
         out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out):  # fails now if nothing can be written there
+            pass
+        if replaced:
+            say(screen, f"{out} held results before; replaced: {', '.join(replaced)}")
         if photos:
-            done = predict_photos(estimator, photos, known, out, screen, draw=draw, stop=stop)
+            done = predict_photos(
+                estimator, photos, known, out, screen, pictures=pictures, threshold=threshold,
+                draw=draw, stop=stop,
+            )  # fmt: skip
             summary |= done.summary()
             drawn += done.drawn
         if videos and flip_test is None:
             estimator = estimator.without_flip_test()
-        for video, stem in zip(videos, video_stems(videos), strict=True):
+        for video, stem in zip(videos, stems, strict=True):
             if stop():
                 break
             stream = predict_video(
@@ -186,12 +203,15 @@ def predict(
     summary |= {"failed": failed, "stopped": stopped}
     for reason in failed:
         say(screen, f"left out: {reason}")
+    undrawn = summary.get("undrawn", [])
+    for reason in undrawn:
+        say(screen, f"not drawn: {reason}")
     if as_json:
         print_json(summary)
     else:
         say(screen, f"wrote {out}", exact=True)
     if failed:
-        say(screen, f"{len(failed):,} of {len(sources):,} could not be read and are left out")
+        say(screen, f"{len(failed):,} of {len(sources):,} are left out")
     if show and not stopped:
         _open(drawn, out, screen)
     if stopped:
@@ -199,14 +219,15 @@ def predict(
         more = f"; {left:,} videos were not begun" if left else ""
         say(screen, f"stopped: {out} holds what was done{more}", exact=True)
         raise typer.Exit(130)
-    if failed:
+    if failed or undrawn:
         raise typer.Exit(1)
 
 
 def _open(drawn: list[Path], folder: Path, screen: Console) -> None:
     """Open what was drawn in the system's viewer, the folder where it is much."""
+    screenless = sys.platform == "linux" and not any(map(os.getenv, ("DISPLAY", "WAYLAND_DISPLAY")))
     for path in drawn if len(drawn) <= MOST_OPENED else [folder]:
-        if typer.launch(str(path)):
+        if screenless or typer.launch(str(path)):
             say(screen, f"this system has no viewer for {path}", exact=True)
             return
 
@@ -235,22 +256,24 @@ def _names_model(word: str) -> bool:
     from evopose.models import split_name
 
     path = Path(word)
+    if not word:
+        return False
     if path.suffix in {s for one in RUNTIMES.values() for s in one.suffixes} | {
         ".pt",
         ".pth",
         ".torchscript",
     }:
         return True
-    if path.is_dir():
-        return any((path / name).is_file() for name in ("model.safetensors", "run.sqlite"))
-    if path.exists():
-        return False
     folder, colon, _ = word.rpartition(":")
-    if colon and (Path(folder) / "run.sqlite").is_file():
-        return True
     try:
+        if path.is_dir():
+            return any((path / name).is_file() for name in ("model.safetensors", "run.sqlite"))
+        if path.exists():
+            return False
+        if colon and (Path(folder) / "run.sqlite").is_file():
+            return True
         return word == DEFAULT or bool(split_name(word))
-    except ModelError:
+    except (ModelError, OSError):
         return False
 
 

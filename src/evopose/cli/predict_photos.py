@@ -13,6 +13,7 @@ from rich.console import Console
 
 from evopose.cli.bars import bar
 from evopose.cli.options import StopRequest, say
+from evopose.cli.predict_files import FOUND, RESULTS, image_ids
 from evopose.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Predicted:
     seconds: float = 0.0
     failed: list[str] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
+    undrawn: list[str] = field(default_factory=list)
+    """Why pictures could not be written; what was found on them is."""
+    unsure: int = 0
+    """Persons without a keypoint that is drawn."""
 
     @property
     def stopped(self) -> bool:
@@ -45,9 +50,11 @@ class Predicted:
         return {
             "images": self.images,
             "persons": self.persons,
+            "unsure": self.unsure,
             "seconds": round(self.seconds, 3),
             "images_per_second": round(rate, 2),
             "failed": self.failed,
+            "undrawn": self.undrawn,
             "stopped": self.stopped,
         }
 
@@ -59,50 +66,49 @@ def predict_photos(
     out: Path,
     screen: Console,
     *,
+    pictures: Sequence[str],
+    threshold: float,
     draw: "Callable[[Poses], Image] | None",
     stop: StopRequest,
 ) -> Predicted:
     """Write what is found on each photo to the folder `out`, and return how it went.
 
     `known` holds boxes by a photo's name, None: the estimator's detector finds them. `draw` None:
-    nothing is drawn. A photo that cannot be read is left out, with its reason. Once `stop` asks,
-    no further photo is read, and what was found is written.
+    nothing is drawn; else into files called `pictures`, one a photo. Persons without a keypoint
+    above `threshold` are counted. A photo that cannot be read is left out, with its reason. Once
+    `stop` asks, no further photo is read, and what was found is written.
     """
-    from evopose.drawing import write_image
-
     done = Predicted(given=len(photos))
-    seen: list[Photo] = []
-    names = _drawn_names(photos)
+    seen: list[int] = []
+    ids = image_ids(photos)
     found: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     began = time.perf_counter()
     with bar(screen, "predicting") as on_progress, suppress(KeyboardInterrupt):
-        pictures = _readable(photos, known, done, seen, stop)
-        for number, poses in enumerate(estimator.each_read(pictures)):
-            photo = seen[number]
-            image_id = _image_id(photo, number)
-            about = {"image": photo.name, "image_id": image_id}
-            if draw is not None:
-                target = out / names[photo.name]
-                write_image(target, draw(poses))
-                done.drawn.append(target)
-                about["drawn"] = str(target)
+        readable = _readable(photos, known, done, seen, stop)
+        for place, poses in enumerate(estimator.each_read(readable)):
+            number = seen[place]
+            about = {"image": photos[number].name, "image_id": ids[number]}
+            if draw is not None and _written(draw(poses), out / pictures[number], done):
+                about["drawn"] = str(out / pictures[number])
             found.append(about | poses.to_json())
-            results += poses.to_coco(image_id)
+            results += poses.to_coco(ids[number])
             done.images += 1
             done.persons += len(poses)
+            done.unsure += int((poses.keypoint_scores <= threshold).all(axis=1).sum())
             on_progress(done.images + len(done.failed), len(photos))
     done.seconds = time.perf_counter() - began
     card = estimator.pipeline.card
     about = {"keypoints": card.skeleton.keypoints, "limbs": card.skeleton.limbs, "images": found}
-    _write_json(out / "predictions.json", about)
-    _write_json(out / "results.json", results)
+    _write_json(out / FOUND, about)
+    _write_json(out / RESULTS, results)
     rate = done.images / done.seconds
     of = f" of {done.given:,}" if done.stopped else ""
+    unsure = f" ({done.unsure:,} too unsure to draw)" if done.unsure and draw is not None else ""
     say(
         screen,
-        f"{done.persons:,} persons in {done.images:,}{of} images, {len(done.failed):,} left out; "
-        f"{rate:.1f} images/s",
+        f"{done.persons:,} persons{unsure} in {done.images:,}{of} images, "
+        f"{len(done.failed):,} left out; {rate:.1f} images/s",
     )
     return done
 
@@ -111,14 +117,14 @@ def _readable(
     photos: "Sequence[Photo]",
     known: "dict[str, Boxes] | None",
     done: Predicted,
-    seen: "list[Photo]",
+    seen: list[int],
     stop: StopRequest,
 ) -> "Iterator[tuple[Image, str, Boxes | None]]":
-    """Yield each photo that can be read with its boxes; note which, and why others cannot."""
+    """Yield each photo that can be read with its boxes; note its place, and why others cannot."""
     from evopose.inference.pipeline import require_areas
     from evopose.inference.sources import read_source
 
-    for photo in photos:
+    for number, photo in enumerate(photos):
         if stop():
             return
         boxes = None if known is None else known[photo.name]
@@ -130,8 +136,21 @@ def _readable(
             message = str(error)
             done.failed.append(message if photo.name in message else f"{photo.name}: {message}")
             continue
-        seen.append(photo)
+        seen.append(number)
         yield image, photo.name, boxes
+
+
+def _written(picture: "Image", target: Path, done: Predicted) -> bool:
+    """Write a picture, and note where it is, or why it is not; return whether it is."""
+    from evopose.drawing import write_image
+
+    try:
+        write_image(target, picture)
+    except DataError as error:
+        done.undrawn.append(str(error))
+        return False
+    done.drawn.append(target)
+    return True
 
 
 def _write_json(path: Path, value: object) -> None:
@@ -139,21 +158,3 @@ def _write_json(path: Path, value: object) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_text(json.dumps(value))
     partial.replace(path)
-
-
-def _image_id(photo: "Photo", number: int) -> int:
-    """Return the number that the file is named by, as COCO's are, else its place."""
-    return int(photo.stem) if photo.stem.isdecimal() else number + 1
-
-
-def _drawn_names(photos: "Sequence[Photo]") -> dict[str, str]:
-    """Return the name of each drawn image: the photo's, with its folder's or a number where
-    another has it, too."""
-    names: dict[str, str] = {}
-    for photo in photos:
-        parent = photo.path.parent.name if photo.path else "web"
-        candidates = [photo.stem, f"{parent}-{photo.stem}"]
-        candidates += [f"{photo.stem}-{number}" for number in range(2, len(photos) + 2)]
-        taken = set(names.values())
-        names[photo.name] = next(f"{c}.jpg" for c in candidates if f"{c}.jpg" not in taken)
-    return names

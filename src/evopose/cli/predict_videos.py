@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,14 +89,20 @@ def predict_video(
     lines = out / f"{stem}.unfinished.jsonl"
     began = time.perf_counter()
     done.stopped = True  # unless it comes to its end
-    with suppress(KeyboardInterrupt), bar(screen, source.name) as on_progress:
-        frames = estimator.video(video, every=every, smooth=smooth, limit=limit)
-        frames = _until(stop, frames, live=isinstance(source, Webcam))
-        _write(frames, lines, film, draw, done, lambda: on_progress(done.frames, total))
-        done.stopped = False
+    try:
+        with suppress(KeyboardInterrupt), bar(screen, source.name) as on_progress:
+            frames = estimator.video(video, every=every, smooth=smooth, limit=limit)
+            frames = _until(stop, frames, live=isinstance(source, Webcam))
+            _write(frames, lines, film, draw, done, lambda: on_progress(done.frames, total))
+            done.stopped = False
+    except DataError as error:  # of the drawn video: it cannot be written
+        done.stopped, done.failed = False, str(error)
+        return done
     if not done.stopped:
         lines = lines.replace(out / f"{stem}.jsonl")
     if film is not None:
+        if not done.stopped:
+            film.unfinished.unlink(missing_ok=True)  # of an earlier run
         drawn = film.unfinished if done.stopped else film.path
         done.drawn = [drawn] if film.frames_written else []
     done.seconds = time.perf_counter() - began
@@ -109,7 +115,7 @@ def predict_video(
     say(
         screen,
         f"{source.name}: {done.persons:,} persons in {done.frames:,}{of} frames; "
-        f"{rate:.1f} frames/s",
+        f"{rate:.1f} frames/s; wrote {' and '.join(done.written)}",
     )
     return done
 
@@ -143,14 +149,3 @@ def _write(
                 known.update(poses.ids[poses.ids >= 0].tolist())
             done.frames, done.persons = done.frames + 1, len(known)
             tell()
-
-
-def video_stems(videos: "Sequence[Video | Webcam]") -> list[str]:
-    """Return what the files of each video are called: as it is, with a number where two would be
-    called so."""
-    stems: list[str] = []
-    for video in videos:
-        stem = Path(video.name).stem.replace(":", "-")
-        numbered = (f"{stem}-{number}" for number in range(2, len(videos) + 2))
-        stems.append(stem if stem not in stems else next(n for n in numbered if n not in stems))
-    return stems

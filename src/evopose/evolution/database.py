@@ -207,12 +207,16 @@ def errors_of(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise disk_full(folder) from error
-        if error.errno in _NOT_OURS:
+        gone = error.errno == errno.ENOENT and not folder.is_dir()  # as in /proc, nothing is made
+        if gone or error.errno in _NOT_OURS:
             raise _read_only(folder) from error
         raise
 
 
-_NOT_OURS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
+_NOT_OURS = (
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST),
+    errno.ENAMETOOLONG,
+)
 
 
 def _explain(error: sqlite3.DatabaseError, folder: Path) -> RunError | None:

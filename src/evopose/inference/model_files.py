@@ -20,11 +20,15 @@ def find_model_file(model: str) -> Path | None:
     Raises: ModelError if it is no file, run folder, `RUN:ID` or name.
     """
     path = Path(model)
-    if path.is_file():
+    try:
+        is_file, is_folder = path.is_file(), path.is_dir()
+    except OSError as error:
+        raise ModelError(f"cannot look for {model}: {error.strerror}") from error
+    if is_file:
         return path
     if model == DEFAULT:
         return DEFAULT_FILE
-    if path.is_dir():
+    if is_folder:
         trained = path / "model.safetensors"
         return trained if trained.is_file() else run_file(path, None)
     folder, colon, individual = model.rpartition(":")

@@ -6,12 +6,14 @@ Finding them reads no image and touches no network; `read_source` does.
 import difflib
 import glob
 import logging
+import os
 import re
 import urllib.parse
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from evopose.data.images import Image
 from evopose.data.photos import decode_photo, read_photo
@@ -76,6 +78,7 @@ class Webcam:
     """A camera of this machine."""
 
     index: int
+    path: ClassVar[None] = None
 
     @property
     def name(self) -> str:
@@ -93,12 +96,18 @@ def find_sources(names: Iterable[str | Path]) -> list[Source]:
     and videos directly in it, by name; for those of its subfolders there is the pattern
     'folder/**/*.jpg'. Hidden files in folders are passed by. A number that is no file is a webcam.
 
-    Raises: DataError for a name that means nothing, a folder or pattern that yields nothing, an
-    address that is no http(s)://.
+    A link in a folder that leads nowhere is taken for a file: reading it says what is wrong.
+
+    Raises: DataError for a name that means nothing or cannot be looked for, a folder or pattern
+    that yields nothing, an address that is no http(s)://.
     """
     found: list[Source] = []
     for name in names:
-        found += _named(str(name))
+        try:
+            found += _named(str(name))
+        except (OSError, RuntimeError, ValueError) as error:  # a name too long, ~nobody, [::1
+            reason = (isinstance(error, OSError) and error.strerror) or str(error).rstrip(".")
+            raise DataError(f"cannot look for {name}: {reason}; expected {EXPECTED}") from error
     once = {_identity(source): source for source in reversed(found)}  # the first one stays
     if doubles := len(found) - len(once):
         log.warning("%d named more than once, taken once", doubles)
@@ -128,6 +137,8 @@ def read_source(photo: Photo, *, max_pixels: int | None = None) -> Image:
 
 def _named(name: str) -> list[Source]:
     """Return what one name means."""
+    if not name:
+        raise DataError(f"an empty name means nothing; expected {EXPECTED}")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", name):
         return [_address(name)]
     path = Path(name).expanduser()
@@ -158,7 +169,7 @@ def _address(name: str) -> Photo:
 
 def _in_folder(folder: Path) -> list[Source]:
     try:
-        files = [f for f in sorted(folder.iterdir()) if f.is_file()]
+        files = [f for f in sorted(folder.iterdir()) if _is_file(f)]
     except OSError as error:
         raise DataError(f"cannot read the folder {folder}: {error.strerror}") from error
     known = _known(files, f"folder {folder}")
@@ -173,7 +184,7 @@ def _in_folder(folder: Path) -> list[Source]:
 
 def _matching(pattern: str) -> list[Source]:
     matches = glob.glob(pattern, recursive=True)  # noqa: PTH207  Path's takes no absolute pattern
-    files = [file for file in map(Path, sorted(matches)) if file.is_file()]
+    files = [file for file in map(Path, sorted(matches)) if _is_file(file)]
     known = _known(files, f"pattern {pattern}")
     if not known:
         what = f"{len(files)} files, none of them an image or a video" if files else "no file"
@@ -188,6 +199,10 @@ def _known(files: list[Path], where: str) -> list[Source]:
     if known and len(known) < len(visible):
         log.info("%s: %d other files passed by", where, len(visible) - len(known))
     return known
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _is_known(file: Path) -> bool:
@@ -210,5 +225,4 @@ def _meant(path: Path) -> str:
 
 
 def _identity(source: Source) -> object:
-    path = None if isinstance(source, Webcam) else source.path
-    return source if path is None else path.resolve()
+    return source if source.path is None else os.path.realpath(source.path)
