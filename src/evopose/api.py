@@ -90,6 +90,8 @@ class Evolved:
     ending: Ending
     """Why the search ended."""
     best: Individual | None
+    model: Path | None
+    """Its model file; None while nobody is trained, or if its weights are missing or damaged."""
     view: WinnerView | None
     """What the winner makes of the validation split."""
 
@@ -236,10 +238,10 @@ def run_plan(
         ending = search(
             store, plan.config, data, plan.workers, on_event=tell, should_stop=should_stop
         )
-    view = write_reports(plan.run)
+    model, view = write_reports(plan.run)
     with Store.read(plan.run) as store:
         best = store.winner()
-    return Evolved(run=plan.run, ending=ending, best=best, view=view)
+    return Evolved(run=plan.run, ending=ending, best=best, model=model, view=view)
 
 
 def evolve(
@@ -276,9 +278,10 @@ def evolve(
     )
 
 
-def write_reports(run: Path) -> WinnerView | None:
+def write_reports(run: Path) -> tuple[Path | None, WinnerView | None]:
     """Write best model, Pareto set, pictures, `report.html`, `results.json` and
-    `individuals.csv` of a run as it stands; return what the winner sees, if there is a winner.
+    `individuals.csv` of a run as it stands; return the winner's model file (see `export_best`) and
+    what it sees, if there are.
 
     Raises: RunError if there is no run, or its folder cannot be written.
     """
@@ -302,7 +305,7 @@ def write_reports(run: Path) -> WinnerView | None:
             pictures.append(Picture(image=view.worst, caption=WORST))
             _write_picture(run / "worst.png", view.worst)
     write_all(run, pictures=pictures)
-    return view
+    return best, view
 
 
 def default_run(data: str | Path) -> Path:

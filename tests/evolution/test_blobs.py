@@ -41,6 +41,14 @@ def test_a_missing_blob_is_named(blobs):
         blobs.read("00ff")
 
 
+def test_a_blob_that_cannot_be_read_is_named(blobs):
+    digest = blobs.put(b"weights")
+    blobs.delete(digest)
+    blobs.path(digest).mkdir()
+    with pytest.raises(RunError, match=f"{digest}.safetensors cannot be read: Is a directory"):
+        blobs.read(digest)
+
+
 def test_a_full_disk_leaves_nothing_half_written(blobs, monkeypatch):
     kept = blobs.put(b"kept")
 

@@ -414,19 +414,67 @@ def test_a_full_disk_in_the_coordinator_stops_the_search_and_loses_nothing(tmp_p
         assert story(store) == undisturbed
 
 
-def test_damaged_weights_of_a_parent_fail_its_children_with_the_file_s_name(store):
-    def job(one, attempt, parent, store):
-        job = make_job()(one, attempt, parent, store)
-        return job | {"function": f"{toys.__name__}:inherit", "parent": parent and parent.blob}
+def inheriting(one, attempt, parent, store):
+    job = make_job()(one, attempt, parent, store)
+    return job | {"function": f"{toys.__name__}:inherit", "parent": parent and parent.blob}
 
-    search(store, replace(CONFIG, generations=1), make_job=job)
-    assert store.counts()["failed"] == 0
-    blob = store.best(1)[0].blob
+
+def spoil(store, blob):
     store.blobs.path(blob).write_bytes(b"rotten")
-    search(store, replace(CONFIG, generations=2), make_job=job)
-    failed = store.individuals(generation=2, status="failed")
-    assert 0 < len(failed) < 8
-    assert all(f"{blob}.safetensors are damaged" in one.fail_reason for one in failed)
+
+
+def lose(store, blob):
+    store.blobs.delete(blob)
+
+
+@pytest.mark.parametrize("harm", [spoil, lose])
+@pytest.mark.parametrize("course", [{}, {"mode": "async"}, {"mode": "async", "window": 6}])
+@pytest.mark.parametrize("parents_by", ["best", "pareto"])
+def test_a_parent_whose_weights_are_lost_is_passed_over(store, harm, course, parents_by):
+    config = replace(CONFIG, parents=1, parents_by=parents_by, **course)
+    search(store, replace(config, generations=1), make_job=inheriting)
+    first = store.best(1)[0]
+    whole = store.blobs.read(first.blob)
+    harm(store, first.blob)
+    events = []
+    search(store, replace(config, generations=2), make_job=inheriting, on_event=events.append)
+    assert store.counts() == {"proposed": 0, "running": 0, "done": 17, "failed": 0}
+    assert first.id not in {one.parent_id for one in store.individuals(generation=2)}
+    if parents_by == "best":
+        (told,) = [event for event in events if event["kind"] == "passed_over"]
+        assert told["id"] == first.id
+        assert f"{first.blob}.safetensors are " in told["reason"]
+        assert "a search goes on with other parents" in told["reason"]
+    store.blobs.put(whole)  # restored, it is a parent again, if it still leads
+    leading = store.best(1)[0].id
+    search(store, replace(config, generations=3), make_job=inheriting)
+    if parents_by == "best" and not course:
+        assert {one.parent_id for one in store.individuals(generation=3)} == {leading}
+
+
+def test_children_that_lose_their_only_parent_s_weights_do_not_end_the_search(store):
+    def job(one, attempt, parent, store):
+        if one.generation == 2:
+            spoil(store, parent.blob)
+        return inheriting(one, attempt, parent, store)
+
+    config = replace(CONFIG, parents=1)
+    search(store, replace(config, generations=3), make_job=job)
+    lost = store.individuals(generation=2, status="failed")
+    assert len(lost) == 8
+    assert len(store.individuals(generation=3, status="done")) == 8
+    search(store, replace(config, generations=4), make_job=inheriting)  # they stay failed
+    assert store.individuals(generation=2, status="failed") == lost
+    assert len(store.individuals(generation=4, status="done")) == 8
+
+
+def test_a_search_whose_weights_are_all_lost_says_so(store):
+    search(store, replace(CONFIG, generations=1), make_job=inheriting)
+    for one in store.individuals():
+        if one.blob:
+            lose(store, one.blob)
+    with pytest.raises(RunError, match=r"all that may have children are missing .* from a copy"):
+        search(store, replace(CONFIG, generations=2), make_job=inheriting)
 
 
 # Any sequence of ends

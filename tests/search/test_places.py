@@ -187,6 +187,20 @@ def test_weights_and_report_arrive_in_the_run(courier, tmp_path):
     assert courier._kept.read(other) == b"other"
 
 
+def test_a_job_whose_weights_the_run_has_lost_has_failed(courier):
+    parent = courier._kept.put(b"parent")
+    courier._kept.path(parent).write_bytes(b"rotten")
+    told = []
+    courier.submit(0, {"start_blob": parent})
+    courier.poll(0, told.append)
+    courier.submit(0, {"start_blob": parent})
+    courier.kill(0)
+    courier.poll(0, told.append)
+    (event,) = told
+    assert (event.slot, event.kind, event.data["cause"]) == (0, "failed", "error")
+    assert f"{parent}.safetensors are damaged" in event.data["message"]
+
+
 def test_weights_that_do_not_arrive_make_the_attempt_a_lost_one(courier):
     event = fetched(courier, {"blob": "f" * 64})
     assert event.kind == "lost"

@@ -43,6 +43,30 @@ def test_the_best_and_the_front_are_copies_of_their_weights(finished_run, tmp_pa
     assert [path.name for path in run.rglob(".*")] == []
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_damaged_or_missing_weights_never_replace_a_good_file(
+    finished_run, tmp_path, lost, caplog
+):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    with Store.read(run) as store:
+        winner, front = store.winner(), store.pareto()
+        path = store.blobs.path(winner.blob)
+        whole = path.read_bytes()
+        path.write_bytes(bytes(4) + whole[4:])
+        if lost:
+            path.unlink()
+        assert export_best(store) == run / "best.safetensors"
+        assert (run / "best.safetensors").read_bytes() == whole
+        assert caplog.text == ""
+        (run / "best.safetensors").write_bytes(b"of another")
+        (run / "pareto" / f"{winner.id}.safetensors").unlink(missing_ok=True)
+        assert export_best(store) is None
+    assert (run / "best.safetensors").read_bytes() == b"of another"
+    assert f"best.safetensors is not written: the weights {path} are" in caplog.text
+    there = {path.stem for path in (run / "pareto").iterdir()}
+    assert there == {one.id for one in front} - {winner.id}
+
+
 def test_what_it_sees(finished_run, dots):
     config = read_config(finished_run)
     data = prepare_data(open_dataset(dots), config)

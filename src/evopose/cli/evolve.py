@@ -204,6 +204,8 @@ def evolve(
         print_json(_evolved_json(evolved))
     if evolved.interrupted:
         raise typer.Exit(130)
+    if evolved.best is not None and evolved.model is None:
+        raise typer.Exit(1)
 
 
 def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
@@ -233,6 +235,7 @@ def _evolved_json(evolved: "Evolved") -> dict[str, Any]:
         "stop_reason": evolved.ending.reason,
         "interrupted": evolved.interrupted,
         "best": evolved.best and individual_json(evolved.best),
+        "model": evolved.model and str(evolved.model),
         "val_mean_oks": evolved.view and evolved.view.mean_oks,
         "report": str(evolved.run / "report.html"),
     }

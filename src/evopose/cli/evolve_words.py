@@ -134,12 +134,13 @@ def conclude(screen: Console, plan: "Plan", evolved: "Evolved", again: str) -> N
         )
     say(screen, f"\nin {evolved.run}:", exact=True)
     for name, what in _LEFT.items():
-        if (evolved.run / name).exists():
+        stale = name == "best.safetensors" and evolved.model is None
+        if (evolved.run / name).exists() and not stale:
             say(screen, f"  {name:18} {what}")
     if evolved.interrupted:
         say(screen, f"\ngo on with: {again}", exact=True)
         return
-    if evolved.best is not None:
+    if evolved.model is not None:
         say(screen, f"\ntrain the winner fully: {_train_command(plan, evolved.run)}", exact=True)
     if further := _further(plan, evolved.ending.kind):
         say(screen, f"search on: {again} {further}", exact=True)

@@ -21,7 +21,7 @@ def report(run: Path = RUN, as_json: bool = JSON, verbose: bool = VERBOSE) -> No
     """Write a run's report, best model, Pareto set, results.json and CSV as it stands."""
     from evopose.api import write_reports
 
-    view = write_reports(run)
+    _, view = write_reports(run)
     page = run / "report.html"
     if as_json:
         print_json({"report": str(page), "val_mean_oks": view and view.mean_oks})

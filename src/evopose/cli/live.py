@@ -114,6 +114,9 @@ class SearchDisplay:
         self._say(f"  {event['id']:>4} ", (event["outcome"], "yellow"), again)
         self.bars.update(self.slots[self.slot_of[event["id"]]], visible=False)
 
+    def _passed_over(self, event: Event) -> None:
+        self._say(f"  {event['id']:>4} ", ("passed over", "yellow"), f": {event['reason']}")
+
     def _slots(self, event: Event) -> None:
         waits = "" if event["count"] else "; the search waits for one"
         self._say(f"  {plural(event['count'], 'worker')} now{waits}")

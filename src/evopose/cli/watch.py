@@ -240,6 +240,8 @@ def event_parts(event: "dict[str, Any] | Any") -> list[str | tuple[str, str]]:
         case "lost":
             again = f", tried again: {event['reason']}"
             return [f"{event['id']:>4} ", (str(event["outcome"]), "yellow"), again]
+        case "passed_over":
+            return [f"{event['id']:>4} ", ("passed over", "yellow"), f": {event['reason']}"]
         case "generation":
             clone = event.get("clone_fitness")
             compared = f"; its clone {number(clone)}" if clone is not None else ""

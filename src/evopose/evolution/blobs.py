@@ -8,6 +8,8 @@ from pathlib import Path
 
 from evopose.errors import RunError
 
+_MEND = "Restore the file from a copy; until then a search goes on with other parents"
+
 
 class BlobStore:
     """The blobs in one folder, `ab/abcdef....safetensors`.
@@ -26,7 +28,7 @@ class BlobStore:
         """Return the digest of `data`, which is on the disk, flushed, when this returns."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        if path.is_file() and _digest(path) == digest:
+        if holds(path, digest):
             return digest
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"unfinished-{uuid.uuid4().hex}")
@@ -44,16 +46,19 @@ class BlobStore:
         return digest
 
     def read(self, digest: str) -> bytes:
-        """Return the blob's bytes. Raises: RunError if it is missing or not what was put."""
+        """Return the blob's bytes. Raises: RunError if it cannot be read or is not what was put."""
         path = self.path(digest)
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
-            raise RunError(f"the weights {path} are missing") from error
+            raise RunError(f"the weights {path} are missing. {_MEND}") from error
+        except OSError as error:
+            reason = error.strerror or error
+            raise RunError(f"the weights {path} cannot be read: {reason}. {_MEND}") from error
         if (found := hashlib.sha256(data).hexdigest()) != digest:
             raise RunError(
                 f"the weights {path} are damaged: their SHA-256 is {found[:12]}..., not that of "
-                "their name. Restore the file from a copy, or delete it and use another individual"
+                f"their name. {_MEND}"
             )
         return data
 
@@ -84,9 +89,13 @@ class BlobStore:
         return (path for path in self.folder.glob("??/*") if path.is_file())
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def holds(path: Path, digest: str) -> bool:
+    """Return whether there is a file whose content has this SHA-256."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:

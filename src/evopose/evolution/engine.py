@@ -44,8 +44,8 @@ def run_search(
 
     `ancestor` (default: the space's) is generation 0. `stopwatch` measures latencies while nothing
     else runs; fitness that needs them needs it. `on_event` is told of all that happens:
-    dicts of `kind` ("proposed", "started", "progress", "done", "failed", "lost", "slots",
-    "generation", "stopped") and particulars, most with the `id` of an individual. When
+    dicts of `kind` ("proposed", "started", "progress", "done", "failed", "lost", "passed_over",
+    "slots", "generation", "stopped") and particulars, most with the `id` of an individual. When
     `should_stop` says so, or on KeyboardInterrupt, what runs is killed and proposed again when the
     search goes on. A generation of which nothing was left but failures is tried again then.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evopose.errors import ConfigError, RunFailed
+from evopose.errors import ConfigError, RunError, RunFailed
 from evopose.evolution.config import EvolutionConfig
 from evopose.evolution.ending import Ending, ending_of
 from evopose.evolution.individual import Individual
@@ -45,6 +45,7 @@ class Population:
     on_event: Callable[[dict[str, Any]], None]
 
     def __post_init__(self) -> None:
+        self._told: set[str] = set()
         self.measure = functools.cache(self.measure)
         self.stopwatch = remembering(self.store, self.stopwatch)
 
@@ -57,7 +58,9 @@ class Population:
         store, config = self.store, self.config
         if store.last_generation() >= 0:
             for generation in store.failed_generations():
-                store.propose_again(store.individuals(generation=generation))
+                born = store.individuals(generation=generation)
+                if not self._orphaned(born):
+                    store.propose_again(born)
             return
         if reason := self.space.why_not(genotype):
             raise ConfigError(f"the ancestor is outside the space {self.space.name!r}: {reason}")
@@ -79,12 +82,54 @@ class Population:
             )
         )
 
-    def choose_parents(self, seen: Sequence[Standing], *, draw: int) -> list[str]:
+    def choose_parents(
+        self, seen: Sequence[Standing], *, draw: int, upto: int | None = None
+    ) -> list[str]:
         """Return the ids of who may have children, of those in `seen`; `draw` is the number of the
-        choice, of which chance is a function."""
+        choice, of which chance is a function.
+
+        Whose weights are missing or damaged is passed over, and the choice is made again, then of
+        all that have weights, up to the birth `upto`.
+
+        Raises: RunFailed if nobody's weights are left.
+        """
         config = self.config
-        rng = np.random.default_rng([config.seed, draw, _PARENTS])
-        return PARENTS_BY[config.parents_by](seen, config.parents, rng)
+        lost: set[str] = set()
+        while True:
+            rng = np.random.default_rng([config.seed, draw, _PARENTS])
+            chosen = PARENTS_BY[config.parents_by](seen, config.parents, rng)
+            found = {id for id in chosen if self._lost(id)}
+            if not found:
+                break
+            lost |= found
+            seen = [one for one in self.store.standings(upto=upto) if one.id not in lost]
+        if lost and not chosen:
+            raise RunFailed(
+                "the weights of all that may have children are missing or damaged: restore blobs/ "
+                "of the run from a copy, then go on with --resume"
+            )
+        return chosen
+
+    def _lost(self, id: str) -> bool:
+        """Return whether the weights of an individual, which had some, cannot be read any more;
+        tell it the first time."""
+        one = self.store.individual(id)
+        digest = one.result.get("blob")
+        if digest is None:
+            return False
+        try:
+            self.store.blobs.read(digest)
+        except RunError as error:
+            if id not in self._told:
+                self._told.add(id)
+                self.emit("passed_over", id=id, generation=one.generation, reason=str(error))
+            return True
+        return False
+
+    def _orphaned(self, born: Sequence[Individual]) -> bool:
+        """Return whether none of these can be trained, because their parents' weights are lost."""
+        parents = {one.parent_id for one in born}
+        return all(parent is not None and self._lost(parent) for parent in parents)
 
     def propose(
         self, parents: Sequence[Individual], *, generation: int, count: int, cloned: str | None
@@ -134,13 +179,13 @@ class Population:
         Weights that nobody needs any more are dropped: kept are those of the ids `also`, and of
         whom a proposal may choose that sees the births up to `upto` alone (see `Store.retain`).
 
-        Raises: RunFailed if nothing is left of the generation but failures, or the weights that
-        are needed are above the quota.
+        Raises: RunFailed if nothing is left of the generation but failures, unless the weights of
+        its parents are lost; or if the weights that are needed are above the quota.
         """
         store, config = self.store, self.config
         individuals = store.individuals(generation=generation)
         born = [one for one in individuals if one.competes]
-        if all(one.status == "failed" for one in born):
+        if all(one.status == "failed" for one in born) and not self._orphaned(born):
             raise RunFailed(_all_failed(generation, born))
         (best,) = store.best(1, upto=upto)
         self._retain(also, upto)

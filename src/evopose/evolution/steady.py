@@ -107,4 +107,4 @@ class _Course:
         else:
             front = config.parents_by == "pareto"
             seen = store.candidates(best=config.parents, front=front, upto=sight)
-        return self._population.choose_parents(seen, draw=birth)
+        return self._population.choose_parents(seen, draw=birth, upto=sight)

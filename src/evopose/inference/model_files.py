@@ -55,7 +55,10 @@ def require_model_file(model: str) -> Path:
 
 
 def run_file(run: Path, individual: str | None) -> Path:
-    """Return the file with the weights of an individual of a run; of its best for None."""
+    """Return the file with the weights of an individual of a run; of its best for None.
+
+    Raises: RunError if they are missing or damaged, ModelError if they are not kept.
+    """
     with Store.read(run) as store:
         if individual is not None:
             one = store.individual(individual)
@@ -68,4 +71,4 @@ def run_file(run: Path, individual: str | None) -> Path:
             f"the weights of individual {one.id} are not kept (it is {one.status}); kept are those "
             "of parents, the Pareto set and the best"
         )
-    return BlobStore(run / "blobs").path(one.blob)
+    return BlobStore(run / "blobs").file(one.blob)

@@ -26,6 +26,8 @@ class Courier:
         self._blobs: Blobs = blobs_at(places.blobs)
         self._there: set[str] = set()
         """Digests of what lies at the shared place."""
+        self._refused: dict[int, Event] = {}
+        """Slot -> the end, not yet told, of a job that cannot begin."""
 
     @property
     def slots(self) -> Sequence[int]:
@@ -33,11 +35,20 @@ class Courier:
         return self._executor.slots
 
     def submit(self, slot: int, job: Job) -> None:
-        """Begin a job. Raises: RunError if its weights cannot be put where workers see them."""
+        """Begin a job; one whose weights the run has lost has failed.
+
+        Raises: RunError if its weights cannot be put where workers see them.
+        """
         digest = job["start_blob"]
         if digest is not None and digest not in self._there:
             try:
-                self._there.add(self._blobs.put(self._kept.read(digest)))
+                weights = self._kept.read(digest)
+            except RunError as error:
+                data = {"cause": cause_of(error), "message": str(error)}
+                self._refused[slot] = Event(slot=slot, kind="failed", data=data)
+                return
+            try:
+                self._there.add(self._blobs.put(weights))
             except OSError as error:
                 raise RunError(
                     f"cannot put the weights {digest[:12]}... where workers see them: {error}; "
@@ -47,10 +58,14 @@ class Courier:
 
     def poll(self, timeout: float, tell: Callable[[Event], None]) -> None:
         """Tell what happened; of a job that is done when its weights have arrived."""
+        while self._refused:
+            tell(self._refused.popitem()[1])
+            timeout = 0
         self._executor.poll(timeout, lambda event: tell(self._fetched(event)))
 
     def kill(self, slot: int) -> None:
         """End what runs in a slot."""
+        self._refused.pop(slot, None)
         self._executor.kill(slot)
 
     def close(self) -> None:

@@ -1,8 +1,6 @@
 """The winner: its file, the Pareto set's files, and what it sees on persons it never met."""
 
-import os
-import shutil
-from contextlib import suppress
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,51 +8,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evopose.drawing import contact_sheet, draw_pose
-from evopose.errors import DataError
-from evopose.evolution.individual import Individual
+from evopose.errors import DataError, RunError
+from evopose.evolution.blobs import holds
 from evopose.evolution.store import Store
 from evopose.models.evopose2d import EvoPose2D
 from evopose.models.modelfile import load_model
+from evopose.training.checkpoint import write_atomically
 from evopose.training.compute import Compute, make_fabric, prepare
 from evopose.training.session import make_encoder
 from evopose.training.validate import TrainData, Validation, validate
+
+logger = logging.getLogger(__name__)
 
 
 def export_best(store: Store) -> Path | None:
     """Write `best.safetensors` and `pareto/ID.safetensors` into the run folder.
 
-    Returns the first; None while nothing is trained. Files of an earlier call that no longer
-    belong go. A search that goes on meanwhile may drop weights that were among the best: then the
-    best are asked for again.
+    Returns the first; None while nothing is trained, or if the winner's weights are missing or
+    damaged. Weights that are so are told, and the file that was there stays. Files of an earlier
+    call that no longer belong go. A search that goes on meanwhile may drop weights that were among
+    the best: then the best are asked for again.
     """
     for _ in range(3):
-        with suppress(FileNotFoundError):
-            return _export_best(store)
-    return _export_best(store)
+        best, lost = _export_best(store)
+        if not lost:
+            break
+    for name, reason in lost.items():
+        logger.warning("%s is not written: %s", store.folder / name, reason)
+    return None if best is None or best.name in lost else best
 
 
-def _export_best(store: Store) -> Path | None:
+def _export_best(store: Store) -> tuple[Path | None, dict[str, RunError]]:
+    """Return the winner's file, and of the files that could not be written why."""
     winner = store.winner()
     if winner is None or winner.blob is None:
-        return None
-    front = {f"{one.id}.safetensors": one for one in store.pareto() if one.blob}
-    folder = store.folder / "pareto"
-    folder.mkdir(exist_ok=True)
-    for name, one in front.items():
-        _copy(store, one, folder / name)
-    for old in folder.glob("*.safetensors"):
-        if old.name not in front:
-            old.unlink()
+        return None, {}
     best = store.folder / "best.safetensors"
-    _copy(store, winner, best)
-    return best
-
-
-def _copy(store: Store, one: Individual, target: Path) -> None:
-    assert one.blob is not None
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
-    shutil.copyfile(store.blobs.path(one.blob), beside)
-    beside.replace(target)
+    front = {f"pareto/{one.id}.safetensors": one.blob for one in store.pareto() if one.blob}
+    lost = {}
+    for name, digest in {**front, best.name: winner.blob}.items():
+        if holds(store.folder / name, digest):
+            continue
+        try:
+            write_atomically(store.folder / name, store.blobs.read(digest))
+        except RunError as error:
+            lost[name] = error
+    for old in store.folder.glob("pareto/*.safetensors"):
+        if f"pareto/{old.name}" not in front:
+            old.unlink()
+    return best, lost
 
 
 @dataclass(frozen=True, kw_only=True)
