@@ -13,10 +13,12 @@ from evopose.api import default_run, make_config, plan_search
 from evopose.errors import ConfigError, DataError, EvoposeError, RunError, TrainingDiverged
 from evopose.evolution.accounting import overhead
 from evopose.evolution.store import Store
+from evopose.inference.model_files import find_model_file
 from evopose.models.card import read_card
 from evopose.models.devices import cpu_count
 from evopose.models.modelfile import load_model
 from evopose.search.child import train_individual
+from evopose.search.folder import read_config
 from tiny_runs import INLINE_OPTIONS, OPTIONS, story
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -72,8 +74,6 @@ def test_the_winner_can_be_used(finished_run):
 
 
 def test_the_configuration_of_a_run_is_the_one_that_was_searched_with(finished_run):
-    from evopose.search.folder import read_config
-
     config = read_config(finished_run)
     assert (config.input_hw, config.evolution.children) == ((32, 32), 3)
     with Store.read(finished_run) as store:
@@ -104,6 +104,64 @@ def test_a_resumed_run_goes_on_with_more_generations(dots, finished_run, tmp_pat
     again = evopose.evolve(dots, run=run, resume=True, **INLINE_OPTIONS)
     assert again.ending.reason == "all 3 generations are done"
     assert len(story(run)) == 13
+
+
+def test_the_command_that_began_a_run_goes_on_with_it(dots, finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    same = OPTIONS | INLINE_OPTIONS | {"resume": True, "deterministic": True}
+    plan = plan_search(dots, run=run, **same, timeout_seconds=90.0, hours=3.0, quota_gb=1.0)
+    before = read_config(finished_run)
+    ends = {"timeout_seconds": 90.0, "hours": 3.0, "quota_gb": 1.0}
+    assert plan.config == replace(before, evolution=replace(before.evolution, **ends))
+    with pytest.raises(ConfigError, match=r"--child-timeout may have .*, not --epochs, --input$"):
+        plan_search(dots, run=run, **same | {"input_hw": (64, 64), "epochs": 2})
+
+
+def test_a_run_in_use_is_not_resumed_and_nothing_is_read_before(
+    dots, finished_run, tmp_path, monkeypatch
+):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    monkeypatch.setattr("evopose.api.open_dataset", None)
+    with Store.open(run), pytest.raises(RunError, match="is in use by process"):
+        plan_search(dots, run=run, resume=True, **INLINE_OPTIONS)
+
+
+@pytest.mark.parametrize("harm", ["damaged", "missing"])
+def test_a_search_whose_winner_is_lost_says_so_and_keeps_the_old_one(
+    evopose_lost, dots, harm, caplog
+):
+    run, blob, best = evopose_lost(harm)
+    evolved = evopose.evolve(dots, run=run, resume=True, **INLINE_OPTIONS)
+    assert evolved.model is None
+    assert evolved.view is None
+    assert evolved.best.blob == blob
+    assert (run / "best.safetensors").read_bytes() == best
+    assert f"best.safetensors is not written: the weights {run / 'blobs'}" in caplog.text
+    assert (run / "report.html").is_file()
+    with pytest.raises(RunError, match=f"{blob}.safetensors are {harm}"):
+        find_model_file(str(run))
+
+
+@pytest.fixture
+def evopose_lost(finished_run, tmp_path):
+    """A copy of a finished run, its winner's weights lost, of which an older winner is there."""
+
+    def make(harm):
+        run = shutil.copytree(finished_run, tmp_path / "run")
+        best = b"of an older winner"
+        (run / "best.safetensors").write_bytes(best)
+        (run / "report.html").unlink()
+        with Store.read(run) as store:
+            winner = store.winner()
+            (run / "pareto" / f"{winner.id}.safetensors").unlink(missing_ok=True)
+            path = store.blobs.path(winner.blob)
+        if harm == "damaged":
+            path.write_bytes(bytes(4) + path.read_bytes()[4:])
+        else:
+            path.unlink()
+        return run, winner.blob, best
+
+    return make
 
 
 def test_without_clones_and_within_limits(dots, tmp_path):

@@ -25,18 +25,18 @@ from evopose.models.evopose2d_plan import blind_genes
 from evopose.recipes import SEARCH_RECIPES
 from evopose.report import Picture, write_all
 from evopose.search.cluster import choose_cluster
+from evopose.search.command import machine_words
 from evopose.search.config import SearchConfig
 from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
 from evopose.search.folder import (
     create_run,
     open_run,
-    read_config,
     require_no_run,
-    require_same_data,
-    threads_before,
 )
 from evopose.search.logs import search_board
 from evopose.search.overrides import override
+from evopose.search.places import require_shared
+from evopose.search.resuming import require_same_data, resumed_config, threads_before
 from evopose.search.session import (
     SearchData,
     Workers,
@@ -137,14 +137,14 @@ def plan_search(
     """Return a search that is ready to start: data read, device chosen, speed measured.
 
     Nothing is written yet, but for synthetic people. Arguments as of `evolve`. With `resume` the
-    configuration is the run's own; `options` may then only move its ends: `generations`, `hours`,
-    `patience`.
+    configuration is the run's own; of the `options` only those in `ENDS` may then have other values
+    than it has.
     """
     if resume and run is None:
         raise ConfigError("which run is to go on? name its folder with --run")
     folder = Path(run) if run else default_run(data)
     if resume:
-        config = _resumed(folder, options | {"deterministic": deterministic or None})
+        config = resumed_config(folder, deterministic=deterministic, **options)
     else:
         config = make_config(recipe, **options)
     if config.ancestor_weights == "imagenet":
@@ -153,11 +153,17 @@ def plan_search(
             "--ancestor-weights FILE (a model file of that network), or --ancestor-weights none to "
             "start from random ones"
         )
+    words = machine_words(
+        device=device, workers=workers, threads=threads, executor=executor, address=address,
+        gpus_per_worker=gpus_per_worker, shared=shared, latency_device=latency_device,
+    )  # fmt: skip
     precision = config.child_training.precision
     alone = None
     if resume:
         threads, alone = threads_before(folder, config, threads)
     if executor == "ray":
+        if shared:
+            require_shared(str(shared))
         compute, count, cluster = choose_cluster(
             device, precision=precision, count=workers, threads=threads, address=address,
             gpus=gpus_per_worker, shared=str(shared) if shared else None,
@@ -168,7 +174,7 @@ def plan_search(
     else:
         compute = resolve_compute(device, precision=precision)
         chosen = choose_workers(compute, workers, threads, executor)
-    chosen = replace(chosen, ancestor_threads=alone)
+    chosen = replace(chosen, ancestor_threads=alone, words=words)
     if deterministic:
         config = repeatable(config, chosen)
     if latency_device is not None:
@@ -313,17 +319,6 @@ def default_run(data: str | Path) -> Path:
     path = Path(str(data).partition(":")[0] if str(data).startswith("synthetic:") else data)
     name = path.stem if path.is_file() else path.resolve().name
     return Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def _resumed(run: Path, options: dict[str, Any]) -> SearchConfig:
-    ends = ("generations", "hours", "patience", "quota_gb")
-    others = sorted(k for k, v in options.items() if v is not None and k not in ends)
-    if others:
-        raise ConfigError(
-            f"a resumed run keeps its configuration; only {', '.join(ends)} may change, not "
-            f"{', '.join(others)}"
-        )
-    return override(read_config(run), **options)
 
 
 def _val_crops(meta: dict[str, Any], input_hw: tuple[int, int]) -> TrainData | None:

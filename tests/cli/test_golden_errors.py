@@ -264,6 +264,8 @@ def test_a_run_that_is_in_use(refused, run, dots, monkeypatch):
 
 def test_what_a_resumed_run_may_not_change(refused, run, dots):
     refused("resume-with-options", *resume(run, dots, "--children", "9", "--epochs", "2"))
+    others = ["--max-params", "9", "--deterministic", "--mode", "async"]
+    refused("resume-with-other-options", *resume(run, dots, *others))
 
 
 # Disks and folders

@@ -54,7 +54,8 @@ def test_a_search_that_is_interrupted_goes_on_where_it_was(
 
     status = evopose("status", run)
     assert status.out.startswith("interrupted (it was stopped)")
-    assert f"go on with: evopose evolve {dots} --run {run} --resume" in status.out
+    assert lines[-1] in status.out.splitlines()
+    assert lines[-1] in evopose("watch", "--once", run).out.splitlines()
 
     on = evopose("evolve", dots, "--run", run, "--resume", "--generations", "2", *INLINE)
     assert on.code == 0, on.err

@@ -26,6 +26,8 @@ from evopose.search.places import (
     forget_marker,
     places_of,
     publish_crops,
+    require_shared,
+    tidied,
 )
 from evopose.search.session import prepare_data
 from evopose.search.versions import versions
@@ -90,6 +92,39 @@ def test_crops_are_copied_to_the_shared_place_and_from_there(
     assert there == crops_here(crops_place(places, folder))
     assert open_crops(there).digest == open_crops(Path(folder)).digest
     assert (open_crops(there).images == open_crops(Path(folder)).images).all()
+
+
+def test_crops_that_cannot_be_shared_are_told_with_what_to_do(crops, tmp_path):
+    (tmp_path / "file").write_text("here first")
+    places = places_of(tmp_path / "run", str(tmp_path / "file"))
+    with pytest.raises(DataError, match=r"cannot copy crops to .*--shared can be written$") as told:
+        publish_crops(places, crops["train"])
+    assert "EVOPOSE_HOME" not in str(told.value)
+
+
+def test_a_shared_place_is_tried_before_it_is_used(shared, tmp_path):
+    require_shared(shared)
+    fs, root = file_system(shared)
+    assert fs.find(root) == []
+    (tmp_path / "file").write_text("here first")
+    for wrong in (str(tmp_path / "file"), "/proc/nope"):
+        with pytest.raises(ConfigError, match=f"--shared {wrong} cannot be used: "):
+            require_shared(wrong)
+    with pytest.raises(ConfigError, match="Give a folder, or a URL"):
+        require_shared("nosuch://bucket")
+
+
+@pytest.mark.parametrize("half_trained", [True, False])
+def test_a_search_leaves_nothing_at_the_shared_place(places, half_trained):
+    own = Path(places.work).parent if places.work else None
+    with tidied(places, Path(places.work or "absent")):
+        check_job(places, set(), versions())
+        if own and half_trained:
+            (own / "work" / "3").mkdir(parents=True)
+    fs, root = file_system(places.blobs)
+    assert not fs.exists(root)
+    if own:
+        assert own.exists() == half_trained
 
 
 def test_a_machine_that_sees_everything_may_work(crops, places, tmp_path, monkeypatch):

@@ -44,9 +44,7 @@ def test_the_best_and_the_front_are_copies_of_their_weights(finished_run, tmp_pa
 
 
 @pytest.mark.parametrize("lost", [True, False])
-def test_damaged_or_missing_weights_never_replace_a_good_file(
-    finished_run, tmp_path, lost, caplog
-):
+def test_damaged_or_missing_weights_never_replace_a_good_file(finished_run, tmp_path, lost, caplog):
     run = shutil.copytree(finished_run, tmp_path / "run")
     with Store.read(run) as store:
         winner, front = store.winner(), store.pareto()

@@ -1,7 +1,6 @@
 """`evopose evolve`: the main job."""
 
 import json
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +115,7 @@ def evolve(
     from evopose.cli.live import DataDisplay, search_display
     from evopose.data.naming import parse_renames
     from evopose.evolution.store import Store
+    from evopose.search.command import resume_command
     from evopose.search.overrides import parse_size
     from evopose.search.session import prepare_data
     from evopose.training.event_files import require_tensorboard
@@ -191,14 +191,7 @@ def evolve(
             with Store.read(plan.run) as store:
                 show.recall(store.individuals(histories=False))
         evolved = run_plan(plan, prepared, on_event=show, should_stop=stop, tensorboard=tensorboard)
-    machine = {
-        "device": device, "workers": workers, "threads": threads,
-        "executor": executor, "address": address, "gpus-per-worker": gpus_per_worker,
-        "shared": shared, "latency-device": latency_device,
-    }  # fmt: skip
-    given = plan.splits.words + _given(machine, {"device": "auto", "executor": "process"})
-    given += ["--tensorboard"] if tensorboard else []
-    again = shlex.join(["evopose", "evolve", data, "--run", str(plan.run), "--resume", *given])
+    again = resume_command(plan.run) + (" --tensorboard" if tensorboard else "")
     conclude(screen, plan, evolved, again)
     if as_json:
         print_json(_evolved_json(evolved))
@@ -206,12 +199,6 @@ def evolve(
         raise typer.Exit(130)
     if evolved.best is not None and evolved.model is None:
         raise typer.Exit(1)
-
-
-def _given(options: dict[str, Any], defaults: dict[str, Any]) -> list[str]:
-    """Return the options that differ from their defaults, as a command line has them."""
-    given = {name: v for name, v in options.items() if v is not None and v != defaults.get(name)}
-    return [part for name, value in given.items() for part in (f"--{name}", str(value))]
 
 
 def _plan_json(plan: "Plan") -> dict[str, Any]:

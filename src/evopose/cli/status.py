@@ -1,6 +1,5 @@
 """`evopose status`: how a run stands, in a few lines."""
 
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from evopose.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from evopose.report.snapshot import Snapshot, Worker
+    from evopose.report.snapshot import Worker
     from evopose.report.status import Disk, Failure, Status
 
 RUN = typer.Argument(help="The folder of a run.", show_default=False)
@@ -44,6 +43,7 @@ def status(
     """
     from evopose.report.status import attempts_text, lost_text, read_status, status_json
     from evopose.report.tables import ranked_rows
+    from evopose.search.command import resume_command
 
     found = read_status(run, best=best)
     if as_json:
@@ -66,13 +66,7 @@ def status(
     if found.snapshot.best:
         screen.print(best_table(ranked_rows(found.snapshot.best)))
     if found.snapshot.state == "interrupted":
-        say(screen, f"go on with: {resume_command(run, found.snapshot)}", exact=True)
-
-
-def resume_command(run: Path, found: "Snapshot") -> str:
-    """Return the command that goes on with a search."""
-    words = ["evopose", "evolve", found.data or "DATA", "--run", str(run), "--resume"]
-    return shlex.join([*words, *found.data_options])
+        say(screen, f"go on with: {resume_command(run)}", exact=True)
 
 
 def _progress(found: "Status") -> str:

@@ -14,7 +14,6 @@ from rich.text import Text
 
 from evopose.cli import app
 from evopose.cli.options import JSON, VERBOSE, best_table, console, print_json, say
-from evopose.cli.status import resume_command
 
 if TYPE_CHECKING:
     from evopose.report.snapshot import Snapshot, Worker
@@ -45,6 +44,7 @@ def watch(
     Example: evopose watch runs/people-20260101-120000
     """
     from evopose.report.snapshot import read_snapshot, snapshot_json
+    from evopose.search.command import resume_command
 
     if as_json:
         print_json(snapshot_json(read_snapshot(run)))
@@ -62,7 +62,7 @@ def watch(
         say(screen, "watching has ended; the search has not been touched")
         return
     if found.state == "interrupted":
-        say(screen, f"go on with: {resume_command(run, found)}", exact=True)
+        say(screen, f"go on with: {resume_command(run)}", exact=True)
 
 
 def _live(screen: Console, run: Path, every: float, follow: bool) -> "Snapshot":

@@ -1,10 +1,8 @@
 """The run folder of a search: its configuration and its store, made or opened again."""
 
-import shlex
 from pathlib import Path
 from typing import Any
 
-from evopose.data.layouts import Splits
 from evopose.errors import ConfigError, RunError
 from evopose.evolution.database import DATABASE
 from evopose.evolution.store import Store
@@ -41,39 +39,6 @@ def require_no_run(run: Path) -> None:
         raise RunError(
             f"{run} is a run already: go on with --resume, or choose another folder with --run"
         )
-
-
-def require_same_data(run: Path, splits: Splits) -> None:
-    """Raise RunError if the run was made on other data, or by a version that cannot go on."""
-    with Store.read(run) as store:
-        meta = store.meta
-    if meta["data"] != splits.digest:
-        made = shlex.join([meta["source"], *meta.get("data_options", ())])
-        given = shlex.join([splits.source, *splits.words])
-        raise RunError(
-            f"{run} was made on {made} (digest {meta['data'][:12]}), not on {given} (digest "
-            f"{splits.digest[:12]}); name that dataset, or start another run"
-        )
-
-
-def threads_before(
-    run: Path, config: SearchConfig, threads: int | None
-) -> tuple[int | None, int | None]:
-    """Return the threads of a run's workers, those asked for or else those it has had so far, and
-    its ancestor's; None where the run, of an older version, did not note them.
-
-    Raises: RunError if a search that repeats itself is to go on with another number: it changes
-    how sums are rounded, and so what a training gives.
-    """
-    with Store.read(run) as store:
-        meta = store.meta
-    before = meta.get("threads")
-    if config.evolution.window is not None and threads not in (None, before):
-        raise RunError(
-            f"the trainings of {run} have {before} threads each, and it is to repeat itself: go on "
-            f"with --threads {before}, or leave it out"
-        )
-    return threads or before, meta.get("ancestor_threads")
 
 
 def write_config(run: Path, config: SearchConfig) -> None:

@@ -23,6 +23,15 @@ _FITNESS = (
     "target_parameters", "target_macs", "target_latency_ms", "gamma", "max_parameters", "max_macs",
     "max_latency_ms",
 )  # fmt: skip
+_OPTIONS = {
+    "hours": "budget-hours",
+    "quota_gb": "quota",
+    "timeout_seconds": "child-timeout",
+    "input_hw": "input",
+    "target_parameters": "target-params",
+    "max_parameters": "max-params",
+}
+"""Options of `override` that have another name on the command line."""
 OBJECTIVES: dict[str, dict[str, str]] = {
     "loss": {"error": "loss", "parents_by": "best"},
     "oks": {"error": "oks", "parents_by": "best"},
@@ -88,6 +97,11 @@ def override(config: SearchConfig, **options: Any) -> SearchConfig:
         ancestor_training=replace(config.ancestor_training, **first),
         **take,
     )
+
+
+def option_name(name: str) -> str:
+    """Return what an option of `override` is called on the command line."""
+    return f"--{_OPTIONS.get(name, name).replace('_', '-')}"
 
 
 def _objective(name: str) -> dict[str, str]:

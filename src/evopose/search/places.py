@@ -88,19 +88,20 @@ def publish_crops(places: Places, folder: str) -> None:
     place, here = crops_place(places, folder), Path(folder)
     if place == folder:
         return
-    if not is_url(place):
-        build_once(Path(place), lambda there: _copy(here, there), usable=_usable)
-        return
-    fs, root = file_system(place)
     try:
+        if not is_url(place):
+            build_once(Path(place), lambda there: _copy(here, there), usable=_usable)
+            return
+        fs, root = file_system(place)
         if fs.exists(f"{root}/{CROP_FILES[-1]}"):
             return
         fs.makedirs(root, exist_ok=True)
         for name in CROP_FILES:
             fs.put_file(str(here / name), f"{root}/{name}")
-    except OSError as error:
+    except (DataError, OSError) as error:
+        reason = error.__cause__ or error  # of `build_once`, which speaks of a cache
         raise DataError(
-            f"cannot copy crops to {place}: {error}; see that --shared can be written"
+            f"cannot copy crops to {place}: {reason}; see that --shared can be written"
         ) from error
 
 
@@ -137,12 +138,45 @@ def _usable(folder: Path) -> bool:
     return True
 
 
+def require_shared(shared: str) -> None:
+    """Raise ConfigError if what `--shared` names cannot be written or read."""
+    fs, root = file_system(shared)
+    probe = f"{root}/probe-{uuid.uuid4().hex}"
+    try:
+        fs.makedirs(root, exist_ok=True)
+        fs.pipe_file(probe, MARKER)
+        found = fs.cat_file(probe)
+        fs.rm_file(probe)
+    except Exception as error:  # each kind of file system has its own
+        raise ConfigError(
+            f"--shared {shared} cannot be used: {error}; name a folder or URL that all machines "
+            "can read and write"
+        ) from error
+    if found != MARKER:
+        raise ConfigError(f"--shared {shared} does not give back what was written; name another")
+
+
 def clear_blobs(places: Places) -> None:
     """Delete all weights at the shared place: the run's folder has its own."""
     assert places.shared
     fs, root = file_system(places.blobs)
     if fs.exists(root):
         fs.rm(root, recursive=True)
+
+
+@contextmanager
+def tidied(places: Places, work: Path) -> Iterator[None]:
+    """Leave nothing at the places when the search ends, but the run's own and what was
+    interrupted: that goes on from the folder `work`."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            clear_blobs(places) if places.shared else forget_marker(places)
+        folders = [work, work.parent] if places.shared and places.work else [work]
+        for folder in folders:
+            with suppress(OSError):  # not empty, or not there
+                folder.rmdir()
 
 
 # What a worker must be able to do

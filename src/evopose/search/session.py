@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from evopose.genotype import Genotype
 from evopose.models.devices import cpu_count
 from evopose.models.evopose2d_plan import plan_complexity
 from evopose.search.cluster import Cluster
+from evopose.search.command import note_start
 from evopose.search.config import SearchConfig
 from evopose.search.courier import Courier
 from evopose.search.latency import make_stopwatch
@@ -34,9 +35,9 @@ from evopose.search.places import (
     check_job,
     clear_blobs,
     crops_place,
-    forget_marker,
     places_of,
     publish_crops,
+    tidied,
 )
 from evopose.search.versions import versions
 from evopose.skeleton import Skeleton
@@ -96,6 +97,8 @@ class Workers:
     """Threads with which the ancestor trains; None: `threads_alone`."""
     cluster: Cluster | None = None
     """With executor "ray", and then `count` is how many workers there were when it was asked."""
+    words: tuple[str, ...] = ()
+    """What asks for the same again, as a command line has it."""
 
     @property
     def threads_alone(self) -> int:
@@ -218,29 +221,24 @@ def search(
 
     for id in trained_among(store, [path.name for path in work.glob("*")]):
         shutil.rmtree(work / id, ignore_errors=True)
-    executor = open_executor(store, config, data, workers, places)
-    try:
-        with search_log(store.folder, slots=len(executor.slots)) as log:
-            return run_search(
-                store,
-                config.space,
-                config.evolution,
-                measure=make_measure(config, len(data.skeleton)),
-                make_job=make_jobs(config, data, workers),
-                executor=executor,
-                ancestor=config.ancestor,
-                stopwatch=stopwatch_of(config, workers, num_keypoints=len(data.skeleton)),
-                on_event=pass_on,
-                should_stop=should_stop,
-            )
-    finally:
-        executor.close()
-        if not places.shared:
-            forget_marker(places)
-        with suppress(OSError):  # not empty: what was interrupted goes on from there
-            work.rmdir()
-            if places.shared and places.work:
-                work.parent.rmdir()
+    with (
+        tidied(places, work),
+        closing(open_executor(store, config, data, workers, places)) as executor,
+        search_log(store.folder, slots=len(executor.slots)) as log,
+    ):
+        note_start(store, data.source, (*data.options, *workers.words))
+        return run_search(
+            store,
+            config.space,
+            config.evolution,
+            measure=make_measure(config, len(data.skeleton)),
+            make_job=make_jobs(config, data, workers),
+            executor=executor,
+            ancestor=config.ancestor,
+            stopwatch=stopwatch_of(config, workers, num_keypoints=len(data.skeleton)),
+            on_event=pass_on,
+            should_stop=should_stop,
+        )
 
 
 def make_executor(workers: Workers, check: Job | None = None) -> Executor:
