@@ -94,7 +94,8 @@ def test_lines_tell_changes_until_the_search_ends(evopose, running, monkeypatch)
     assert "4 of 4 trained; best J 0.001000 (6)" in lines[1]
     assert lines[2].startswith("interrupted (it was stopped); ")
     assert lines[3] == (
-        f"go on with: evopose evolve {running.meta['source']} --run {running.folder} --resume"
+        f"go on with: evopose evolve {running.meta['source']} --run {running.folder} --resume "
+        "--threads 1 --executor inline"
     )
 
 
