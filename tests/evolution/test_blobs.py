@@ -36,6 +36,20 @@ def test_a_damaged_blob_is_named_and_mended_by_putting_it_again(blobs):
     assert blobs.read(digest) == b"weights"
 
 
+def test_a_blob_is_checked_again_when_its_file_has_changed(blobs, monkeypatch):
+    digest = blobs.put(b"weights")
+    blobs.check(digest)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "read_bytes", None)
+        blobs.check(digest)
+    blobs.path(digest).write_bytes(b"damaged weights")
+    with pytest.raises(RunError, match="are damaged"):
+        blobs.check(digest)
+    blobs.delete(digest)
+    with pytest.raises(RunError, match="are missing"):
+        blobs.check(digest)
+
+
 def test_a_missing_blob_is_named(blobs):
     with pytest.raises(RunError, match=r"00/00ff\.safetensors are missing"):
         blobs.read("00ff")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from evopose.errors import RunError
@@ -19,6 +20,8 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._whole: dict[str, tuple[int, int]] = {}
+        """Digest -> size and time of change of a file that was whole."""
 
     def path(self, digest: str) -> Path:
         """Return where the blob `digest` is, or would be."""
@@ -44,6 +47,17 @@ class BlobStore:
         for folder in (path.parent, self.folder):
             _sync_folder(folder)
         return digest
+
+    def check(self, digest: str) -> None:
+        """Raise RunError as `read` does; a file that has not changed since is not read again."""
+        path = self.path(digest)
+        with suppress(OSError):
+            about = path.stat()
+            if self._whole.get(digest) == (about.st_size, about.st_mtime_ns):
+                return
+        self.read(digest)
+        about = path.stat()
+        self._whole[digest] = about.st_size, about.st_mtime_ns
 
     def read(self, digest: str) -> bytes:
         """Return the blob's bytes. Raises: RunError if it cannot be read or is not what was put."""

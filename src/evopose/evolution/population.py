@@ -118,7 +118,7 @@ class Population:
         if digest is None:
             return False
         try:
-            self.store.blobs.read(digest)
+            self.store.blobs.check(digest)
         except RunError as error:
             if id not in self._told:
                 self._told.add(id)
