@@ -1,14 +1,20 @@
 """The estimator and what it returns."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
+import torch
 
 from evopose.data.images import read_image
 from evopose.data.video_writing import VideoWriter
-from evopose.errors import DataError
+from evopose.data.videos import open_video
+from evopose.errors import ConfigError, DataError
+from evopose.inference import estimator as module
 from evopose.inference.boxes import Boxes
 from evopose.inference.estimator import PoseEstimator
 from evopose.inference.model_files import DEFAULT_FILE
@@ -73,6 +79,28 @@ def test_given_boxes_are_left_top_width_height(estimator):
     alone = PoseEstimator(pipeline=estimator.pipeline)
     assert alone(IMAGE).boxes_xyxy.tolist() == [[-0.5, -0.5, 119.5, 89.5]]
     assert len(estimator(IMAGE, boxes=np.empty((0, 4)))) == 0
+    assert len(estimator(IMAGE, boxes=[])) == 0
+
+
+def test_each_image_has_its_boxes(estimator):
+    images = [IMAGE, IMAGE, IMAGE]
+    found = estimator.each(images, [[[10, 20, 40, 50]], [], None])
+    assert [len(one) for one in found] == [1, 0, 2]
+    for boxes, told in (([[]] * 2, "2 boxes and more images"), ([[]] * 4, "3 images and more box")):
+        with pytest.raises(DataError, match=told):
+            list(estimator.each(images, boxes))
+
+
+def test_pictures_of_pillow_are_images(estimator, tmp_path):
+    picture = PIL.Image.fromarray(IMAGE)
+    turned = PIL.Image.Exif()
+    turned[0x112] = 6
+    picture.save(tmp_path / "turned.png", exif=turned)
+    for one in (picture, PIL.Image.open(tmp_path / "turned.png"), picture.convert("RGBA")):
+        assert np.array_equal(estimator(one, boxes=[]).image, IMAGE)
+    grey = estimator(picture.convert("L"), boxes=[]).image
+    assert np.array_equal(grey[..., 0], np.asarray(picture.convert("L")))
+    assert estimator(PIL.Image.open(tmp_path / "turned.png"), []).source.endswith("turned.png")
 
 
 @pytest.mark.parametrize(
@@ -83,11 +111,53 @@ def test_given_boxes_are_left_top_width_height(estimator):
         ("absent.jpg", None, "there is no absent.jpg"),
         (IMAGE, [[1, 2, 3]], r"boxes are \(P, 4\)"),
         (IMAGE, [[1, 2, 0, 4]], "a width and a height above 0"),
+        (IMAGE, [[1, 2, 3, 4], [120, 2, 5, 6]], "120,2,5,6 .* lies outside .* 120 pixels wide and"),
+        (IMAGE, "abc", r"boxes are \(P, 4\).*; got 'a"),
+        (IMAGE, [[1, 2, 3, 4], [1, 2]], r"boxes are \(P, 4\).*; got \[\[1"),
+        (IMAGE[:0], None, r"shape \(0, 120, 3\)"),
+        (torch.zeros(9, 9, 3), None, "got Tensor"),
+        (b"photo.jpg", None, "got bytes"),
+        (["a.jpg", "b.jpg"], None, "got list; for several use `each`"),
     ],
 )
 def test_what_cannot_be_looked_at(estimator, image, boxes, message):
     with pytest.raises(DataError, match=message):
         estimator(image, boxes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is a number of persons from 1.*got 0 and 0"),
+        ({"threads": -1}, "threads one of threads, 0 for all; got 32 and -1"),
+        ({"detector": 3}, "detector is a name, .* or None; got 3"),
+    ],
+)
+def test_what_cannot_be_loaded(options, message):
+    with pytest.raises(ConfigError, match=message):
+        PoseEstimator.load(**options)
+
+
+def test_a_detector_that_returns_no_boxes(estimator):
+    careless = PoseEstimator(pipeline=estimator.pipeline, detector=lambda _: [[0, 0, 9, 9]])
+    with pytest.raises(ConfigError, match=r"returns .*Boxes .*this one returned list"):
+        careless(IMAGE)
+
+
+def test_a_video_that_cannot_be_looked_at_is_told_at_once(estimator, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match=r"there is no video absent\.mp4"):
+        estimator.video("absent.mp4")
+    path = tmp_path / "still.mp4"
+    with VideoWriter(path, fps=10) as writer:
+        writer.write(IMAGE)
+    for options, message in (({"every": 0}, "n from 1; got 0"), ({"limit": -1}, "got -1")):
+        with pytest.raises(ConfigError, match=message):
+            estimator.video(path, **options)
+    opened = []
+    monkeypatch.setattr(module, "open_video", lambda one: opened.append(one) or open_video(path))
+    for source in ("webcam:2", "1", 3):
+        estimator.video(source)
+    assert opened == [2, 1, 3]
 
 
 def test_a_video_has_ids_and_times(estimator, tmp_path):
@@ -139,6 +209,9 @@ def test_drawing_and_saving(tmp_path):
     assert (drawn != IMAGE).any(axis=2).mean() > 0.01
     with pytest.raises(DataError, match="hold no image to draw on"):
         poses().draw()
+    for canvas in (IMAGE[..., 0], IMAGE / np.float32(255)):
+        with pytest.raises(DataError, match=r"an image is \(H, W, 3\) uint8 in RGB; got an array"):
+            found.draw(canvas)
 
 
 def test_a_data_frame_has_a_row_a_keypoint():
@@ -155,6 +228,32 @@ def test_supervision_takes_the_poses():
     given = found.to_supervision()
     assert isinstance(given, supervision.KeyPoints)
     np.testing.assert_allclose(given.xy, found.xy, rtol=1e-6)
+
+
+def test_supervision_has_the_scores_of_persons_where_it_takes_them(monkeypatch):
+    def newer(*, xy, class_id, data, keypoint_confidence, detection_confidence):
+        return keypoint_confidence, detection_confidence
+
+    def older(*, xy, class_id, data, confidence):
+        return confidence, None
+
+    found = poses()
+    for made in (newer, older):
+        monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(KeyPoints=made))
+        keypoints, persons = found.to_supervision()
+        assert np.array_equal(keypoints, found.keypoint_scores.astype(np.float32))
+        assert persons is None or np.array_equal(persons, found.scores)
+
+
+def test_a_broken_supervision_is_not_said_to_be_missing(monkeypatch, tmp_path):
+    (tmp_path / "supervision.py").write_text("import nothing_of_this_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "supervision", raising=False)
+    with pytest.raises(ModuleNotFoundError, match="nothing_of_this_name"):
+        poses().to_supervision()
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(ConfigError, match="pip install supervision"):
+        poses().to_supervision()
 
 
 def test_arrays_that_do_not_fit():

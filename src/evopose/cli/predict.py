@@ -180,8 +180,8 @@ def predict(
             say(screen, f"{out} held results before; replaced: {', '.join(replaced)}")
         if photos:
             done = predict_photos(
-                estimator, photos, known, out, screen, pictures=pictures, threshold=threshold,
-                draw=draw, stop=stop,
+                estimator, photos, known, out, screen, by_hand=bool(box), pictures=pictures,
+                threshold=threshold, draw=draw, stop=stop,
             )  # fmt: skip
             summary |= done.summary()
             drawn += done.drawn
@@ -299,6 +299,7 @@ def _known_boxes(
 ) -> "dict[str, Any] | None":
     """Return the boxes of each photo by its name; None where none were given."""
     from evopose.inference.boxes import boxes_xywh, read_boxes
+    from evopose.inference.pipeline import require_areas
 
     if boxes and box:
         raise ConfigError("give --boxes or --box, not both")
@@ -310,7 +311,9 @@ def _known_boxes(
         return None
     if len(photos) != 1:
         raise ConfigError(f"--box is for one image, got {len(photos)}; give --boxes FILE for more")
-    return {photos[0].name: boxes_xywh([_numbers(one) for one in box])}
+    persons = boxes_xywh([_numbers(one) for one in box])
+    require_areas(persons.xyxy)
+    return {photos[0].name: persons}
 
 
 def _numbers(box: str) -> list[float]:

@@ -31,6 +31,8 @@ class Predicted:
     given: int
     images: int = 0
     persons: int = 0
+    outside: int = 0
+    """Boxes that lie outside their image, and are left out."""
     seconds: float = 0.0
     failed: list[str] = field(default_factory=list)
     drawn: list[Path] = field(default_factory=list)
@@ -66,6 +68,7 @@ def predict_photos(
     out: Path,
     screen: Console,
     *,
+    by_hand: bool,
     pictures: Sequence[str],
     threshold: float,
     draw: "Callable[[Poses], Image] | None",
@@ -73,10 +76,11 @@ def predict_photos(
 ) -> Predicted:
     """Write what is found on each photo to the folder `out`, and return how it went.
 
-    `known` holds boxes by a photo's name, None: the estimator's detector finds them. `draw` None:
-    nothing is drawn; else into files called `pictures`, one a photo. Persons without a keypoint
-    above `threshold` are counted. A photo that cannot be read is left out, with its reason. Once
-    `stop` asks, no further photo is read, and what was found is written.
+    `known` holds boxes by a photo's name, None: the estimator's detector finds them. Those outside
+    their photo are left out and counted, or, given `by_hand`, a DataError. `draw` None: nothing is
+    drawn; else into files called `pictures`, one a photo. Persons without a keypoint above
+    `threshold` are counted. A photo that cannot be read is left out, with its reason. Once `stop`
+    asks, no further photo is read, and what was found is written.
     """
     done = Predicted(given=len(photos))
     seen: list[int] = []
@@ -85,7 +89,7 @@ def predict_photos(
     results: list[dict[str, Any]] = []
     began = time.perf_counter()
     with bar(screen, "predicting") as on_progress, suppress(KeyboardInterrupt):
-        readable = _readable(photos, known, done, seen, stop)
+        readable = _readable(photos, known, done, seen, stop, by_hand=by_hand)
         for place, poses in enumerate(estimator.each_read(readable)):
             number = seen[place]
             about = {"image": photos[number].name, "image_id": ids[number]}
@@ -102,6 +106,8 @@ def predict_photos(
     about = {"keypoints": card.skeleton.keypoints, "limbs": card.skeleton.limbs, "images": found}
     _write_json(out / FOUND, about)
     _write_json(out / RESULTS, results)
+    if done.outside:
+        say(screen, f"{done.outside:,} boxes lie outside their images and are left out")
     rate = done.images / done.seconds
     of = f" of {done.given:,}" if done.stopped else ""
     unsure = f" ({done.unsure:,} too unsure to draw)" if done.unsure and draw is not None else ""
@@ -119,9 +125,11 @@ def _readable(
     done: Predicted,
     seen: list[int],
     stop: StopRequest,
+    *,
+    by_hand: bool,
 ) -> "Iterator[tuple[Image, str, Boxes | None]]":
     """Yield each photo that can be read with its boxes; note its place, and why others cannot."""
-    from evopose.inference.pipeline import require_areas
+    from evopose.inference.boxes import Boxes, on_image, require_on_image
     from evopose.inference.sources import read_source
 
     for number, photo in enumerate(photos):
@@ -130,12 +138,16 @@ def _readable(
         boxes = None if known is None else known[photo.name]
         try:
             image = read_source(photo)
-            if boxes is not None:
-                require_areas(boxes.xyxy)
         except DataError as error:
             message = str(error)
             done.failed.append(message if photo.name in message else f"{photo.name}: {message}")
             continue
+        if boxes is not None and by_hand:
+            require_on_image(boxes.xyxy, image.shape[:2])
+        elif boxes is not None:
+            there = on_image(boxes.xyxy, image.shape[:2])
+            done.outside += int((~there).sum())
+            boxes = Boxes(xyxy=boxes.xyxy[there], scores=boxes.scores[there])
         seen.append(number)
         yield image, photo.name, boxes
 

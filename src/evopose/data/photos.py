@@ -67,12 +67,29 @@ def decode_photo(content: bytes | BinaryIO, name: str, *, max_pixels: int | None
     file = io.BytesIO(content) if isinstance(content, bytes) else content
     picture = _open_picture(file, name)
     _require_size(picture.size, name, _pixel_limit() if max_pixels is None else max_pixels)
-    try:
+    with _damage_told(name):
         frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
         if frames > 1:  # those of an MPO are a telephone's by-products, such as depth
             log.warning("%s has %d frames or pages; the first is read", name, frames)
         picture.load()
         return _upright(_to_rgb(picture, name), _orientation(picture, name))
+
+
+def convert_picture(picture: PIL.Image.Image, name: str) -> Image:
+    """Return Pillow's picture (H, W, 3) in RGB, 8 bits, of the colours that `read_photo` gives;
+    its pixels stay where they are, whatever EXIF notes.
+
+    Raises: DataError if its file is cut off, or for 32 bits a pixel.
+    """
+    with _damage_told(name):
+        picture.load()
+        return _to_rgb(picture, name)
+
+
+@contextmanager
+def _damage_told(name: str) -> Iterator[None]:
+    try:
+        yield
     except DataError:
         raise
     except Exception as error:  # of damaged files Pillow's readers raise nearly anything

@@ -79,11 +79,12 @@ class Poses:
 
         `boxes`: with a frame about each person, also those with no keypoint above `threshold`.
 
-        Raises: DataError if the poses hold no image and none is given.
+        Raises: DataError if the poses hold no image and none is given, or for one of another form.
         """
         canvas = self.image if image is None else image
         if canvas is None:
             raise DataError("these poses hold no image to draw on; give one: poses.draw(image)")
+        require_image(canvas)
         return draw_poses(
             canvas,
             self.keypoints,
@@ -147,7 +148,9 @@ class Poses:
         """
         try:
             import pandas
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if error.name != "pandas":
+                raise
             raise ConfigError("a data frame needs pandas: pip install pandas") from error
         count, keypoints = self.keypoints.shape[:2]
         columns: dict[str, Any] = {
@@ -164,19 +167,42 @@ class Poses:
         return pandas.DataFrame(columns)
 
     def to_supervision(self) -> Any:
-        """Return a supervision.KeyPoints, for its annotators. Raises: ConfigError without it."""
+        """Return a supervision.KeyPoints, for its annotators.
+
+        It has no place for ids: they are in its `data["tracker_id"]`, and in that of the
+        `as_detections()` made of it, whose own `tracker_id` stays None.
+
+        Raises: ConfigError without supervision.
+        """
         try:
             import supervision
-        except ImportError as error:
+        except ModuleNotFoundError as error:
+            if error.name != "supervision":
+                raise
             raise ConfigError("this needs supervision: pip install supervision") from error
+        confidences = {
+            "confidence": self.keypoint_scores,  # as it was called before 0.29
+            "keypoint_confidence": self.keypoint_scores,
+            "detection_confidence": self.scores,
+        }
         made = inspect.signature(supervision.KeyPoints).parameters
-        named = "keypoint_confidence" if "keypoint_confidence" in made else "confidence"
+        if "keypoint_confidence" in made:
+            del confidences["confidence"]
         return supervision.KeyPoints(
             xy=self.xy.astype(np.float32),
             class_id=np.zeros(len(self), int),
             data={} if self.ids is None else {"tracker_id": self.ids},
-            **{named: self.keypoint_scores.astype(np.float32)},
+            **{k: v.astype(np.float32) for k, v in confidences.items() if k in made},
         )
+
+
+def require_image(image: object) -> None:
+    """Raise DataError for what is not the pixels (H, W, 3) of an image, RGB, uint8."""
+    expected = "an image is (H, W, 3) uint8 in RGB"
+    if not isinstance(image, np.ndarray):
+        raise DataError(f"{expected}; got {type(image).__name__}")
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise DataError(f"{expected}; got an array of shape {image.shape}, {image.dtype}")
 
 
 def make_poses(

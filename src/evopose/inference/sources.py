@@ -30,6 +30,8 @@ VIDEO_SUFFIXES = (
     *(".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
     *(".mts", ".m2ts", ".ts", ".ogv"),
 )
+WEBCAM = re.compile(r"(?:webcam:)?(\d{1,3})")
+"""What names a webcam where no file is called so; its group is the index."""
 EXPECTED = (
     "an image, a folder of them, a pattern in quotes ('photos/*.jpg'), an image's http(s):// "
     "address, a video, or a webcam (webcam:0)"
@@ -146,7 +148,7 @@ def _named(name: str) -> list[Source]:
         return _in_folder(path)
     if path.exists():
         return [_file(path)]
-    if camera := re.fullmatch(r"(?:webcam:)?(\d{1,3})", name):
+    if camera := WEBCAM.fullmatch(name):
         return [Webcam(index=int(camera[1]))]
     if glob.has_magic(name):
         return _matching(str(path))
