@@ -15,7 +15,7 @@ from evopose.data.crops import open_crops
 from evopose.data.home import Progress
 from evopose.data.layouts import Splits, open_dataset
 from evopose.errors import ConfigError, DataError
-from evopose.evolution.database import errors_of
+from evopose.evolution.database import errors_of, require_no_run
 from evopose.evolution.ending import Ending
 from evopose.evolution.individual import Individual
 from evopose.evolution.proposal import timed
@@ -28,11 +28,7 @@ from evopose.search.cluster import choose_cluster
 from evopose.search.command import machine_words
 from evopose.search.config import SearchConfig
 from evopose.search.estimate import Estimate, Throughput, estimate, measure_throughput
-from evopose.search.folder import (
-    create_run,
-    open_run,
-    require_no_run,
-)
+from evopose.search.folder import create_run, open_run
 from evopose.search.logs import search_board
 from evopose.search.overrides import override
 from evopose.search.places import require_shared

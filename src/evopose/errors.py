@@ -34,6 +34,10 @@ class RunError(EvoposeError):
     """A run folder that cannot be created, opened or resumed."""
 
 
+class RunDamaged(RunError):
+    """A run whose database does not hold what was written to it."""
+
+
 class RunFailed(RunError):
     """A search that could not go on: the disk is full, or all of a generation failed."""
 

@@ -15,6 +15,14 @@ def cache_home() -> Path:
     return Path(os.environ.get("EVOPOSE_HOME") or "~/.cache/evopose").expanduser()
 
 
+def nearest(folder: Path) -> Path:
+    """Return a folder, or what would hold it if it is not there yet."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return place
+
+
 def is_offline() -> bool:
     """Return whether `EVOPOSE_OFFLINE` forbids the network: set, and neither empty nor 0."""
     return os.environ.get("EVOPOSE_OFFLINE", "") not in ("", "0")

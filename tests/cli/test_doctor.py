@@ -1,5 +1,7 @@
 """`evopose doctor`: a sound run has no errors, and each thing that is spoilt is named."""
 
+import json
+import os
 import shutil
 import sqlite3
 import time
@@ -147,3 +149,60 @@ def test_an_old_format_is_told(said, run):
         "PRAGMA user_version = 2",
     )
     assert said(run) == (0, ["it has format 2, of an older version; this one writes format 3"])
+
+
+def test_a_database_of_something_else_has_no_recipe_to_save_it(evopose, tmp_path):
+    spoil(tmp_path, "CREATE TABLE people (x)", "PRAGMA user_version = 3")
+    done = evopose("doctor", tmp_path, "--json")
+    (one,) = [one for one in done.json["findings"] if one["what"].startswith("it cannot be read")]
+    assert done.code == 1
+    assert "is not the database of a run" in one["what"]
+    assert ".recover" not in one["do"]
+
+
+def test_a_damaged_database_comes_with_what_to_do(evopose, tmp_path):
+    (tmp_path / "run.sqlite").write_bytes(b"not SQLite at all" * 100)
+    found = evopose("doctor", tmp_path, "--json").json["findings"]
+    (one,) = [one for one in found if one["what"].startswith("it cannot be read")]
+    assert "sqlite.org" in one["do"]
+    assert one["do"].endswith("mv saved.sqlite run.sqlite")
+
+
+def test_an_archive_is_looked_at_whole(evopose, said, run, monkeypatch):
+    access = os.access
+
+    def read_only(path, mode, **named):
+        return (path != run or mode != os.W_OK) and access(path, mode, **named)
+
+    monkeypatch.setattr("os.access", read_only)
+    assert said(run) == (
+        0, [f"{run} cannot be written: it can be looked at, its search cannot go on"],
+    )  # fmt: skip
+    assert "config.json is readable" in evopose("doctor", run).out
+
+
+def test_a_full_disk_hides_nothing(said, run, monkeypatch):
+    (run / "config.json").unlink()
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    code, told = said(run)
+    assert code == 1
+    assert told[-2:] == [f"0.0 GB are free for the run in {run}", "there is no config.json"]
+
+
+def test_a_row_that_is_garbled_where_sqlite_sees_no_damage(said, run):
+    spoil(run, "UPDATE meta SET value = '\"cut o' WHERE key = 'recipe'")
+    code, (told,) = said(run)
+    assert code == 1
+    assert told.startswith(f"it cannot be read: {run / 'run.sqlite'} is damaged")
+
+
+def test_why_a_search_stopped(evopose, said, run):
+    reason = "all children of generation 3 failed"
+    with Store.open(run) as store:
+        store.begin_session(1)
+    with (run / "logs" / "search.jsonl").open("a") as log:
+        stop = {"at": time.time(), "kind": "stopped", "ending": "error", "reason": reason}
+        log.write(json.dumps(stop) + "\n")
+    assert said(run) == (0, [f"nobody works on it; its search stopped: {reason}"])
+    assert f"interrupted ({reason})" in evopose("status", run).out

@@ -256,8 +256,8 @@ def test_a_damaged_database(refused, run, dots):
 def test_a_run_that_is_in_use(refused, run, dots, monkeypatch):
     from evopose.evolution.store import Store
 
-    monkeypatch.setattr("evopose.evolution.database.socket.gethostname", lambda: "host")
-    monkeypatch.setattr("evopose.evolution.database.os.getpid", lambda: 4711)
+    monkeypatch.setattr("evopose.evolution.connections.socket.gethostname", lambda: "host")
+    monkeypatch.setattr("evopose.evolution.connections.os.getpid", lambda: 4711)
     with Store.open(run):
         refused("run-in-use", *resume(run, dots, "--generations", "3"))
 
@@ -321,7 +321,7 @@ class Disk:
         ("disk-full-at-config", "config.json", 2),
         ("disk-full-at-best", "best.safetensors", 1),
         ("disk-full-at-picture", "winner.png", 2),
-        ("disk-full-at-report", "report.html", 2),
+        ("disk-full-at-report", "report.html", 1),
     ],
 )
 def test_a_full_disk_loses_nothing(

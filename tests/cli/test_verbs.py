@@ -44,6 +44,19 @@ def test_too_little_memory_is_told(evopose, dots):
     assert "memory 500 MB, of which 100 MB are free" in done.out
 
 
+def test_too_little_disk_is_told(evopose, dots, tmp_path, monkeypatch):
+    command = [
+        "evolve", dots, *FLAGS, "--workers", "1", "--threads", "1", "--run", tmp_path / "run",
+        "--dry-run",
+    ]  # fmt: skip
+    assert " for weights; memory" in evopose(*command).out
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage)
+    done = evopose(*command)
+    assert " for weights, of which 0 MB are free; memory" in done.out
+    assert f"note: the disk of {tmp_path} has no room for the weights" in done.out
+
+
 def test_evolve_from_start_to_end(evopose, dots, finished_run, tmp_path):
     run = tmp_path / "run"
     done = evopose("evolve", dots, *FLAGS, *INLINE, "--run", run)

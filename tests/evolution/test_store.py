@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from evolution.toys import individual
-from evopose.errors import RunError
+from evopose.errors import RunError, RunFailed
+from evopose.evolution.connections import connect
 from evopose.evolution.database import errors_of
 from evopose.evolution.selection import best, pareto_front
 from evopose.evolution.store import Store
@@ -78,6 +80,88 @@ def test_a_damaged_database_is_named(folder):
     for way in (Store.open, Store.read):
         with pytest.raises(RunError, match=r"run\.sqlite is damaged"):
             way(folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [(b'{"name": "toy"}', b'{"name" ""toy"}'), (b'"abc"', b'"\xff\xfe\xfd"')],
+)
+def test_a_garbled_row_is_named(store, folder, written, instead):
+    store.close()
+    file = folder / "run.sqlite"
+    file.write_bytes(file.read_bytes().replace(written, instead))
+    with Store.read(folder) as reader, pytest.raises(RunError, match=r"run\.sqlite is damaged"):
+        _ = reader.meta
+
+
+def test_a_damaged_page_is_named(store, folder):
+    store.propose([individual(birth) for birth in range(200)])
+    store.close()
+    with (folder / "run.sqlite").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(4096)
+        file.write(b"x" * (size - 4096))
+    with Store.read(folder) as reader:
+        for look in (reader.individuals, reader.standings, reader.counts, reader.events):
+            with pytest.raises(RunError, match=r"run\.sqlite is damaged"):
+                look()
+    with pytest.raises(RunError, match=r"run\.sqlite is damaged"):
+        Store.open(folder)
+
+
+@pytest.mark.parametrize("version", [0, 2, 3])
+def test_a_database_of_something_else_is_no_run_and_not_touched(folder, version):
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "run.sqlite")) as db:
+        db.execute("CREATE TABLE meta (x)")
+        db.execute(f"PRAGMA user_version = {version}")
+    before = (folder / "run.sqlite").read_bytes()
+    for way in (Store.open, Store.read):
+        with pytest.raises(RunError, match=r"run\.sqlite is not the database of a run"):
+            way(folder)
+    with pytest.raises(RunError, match=r"is not the database .* choose another folder"):
+        Store.create(folder, {})
+    assert (folder / "run.sqlite").read_bytes() == before
+
+
+def test_a_database_that_another_program_holds_is_named(store, folder, monkeypatch):
+    store.close()
+    monkeypatch.setattr("evopose.evolution.connections.BUSY_SECONDS", 0)
+    with closing(sqlite3.connect(folder / "run.sqlite")) as db:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        for way in (Store.open, Store.read):
+            with pytest.raises(RunError, match=r"another program holds .*run\.sqlite"):
+                way(folder)
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(8192, "the disk of .* is full"), (10**9, r"failed \(disk I/O error\)")]
+)
+def test_a_disk_that_fails_is_full_or_told_as_it_is(folder, monkeypatch, free, said):
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr("evopose.evolution.database.shutil.disk_usage", lambda path: usage)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    with pytest.raises(RunFailed, match=said), errors_of(folder):
+        raise error
+
+
+def test_a_run_that_found_no_room_was_not_begun(folder, monkeypatch):
+    def small(folder, mode):
+        connection = connect(folder, mode)
+        connection.execute("PRAGMA max_page_count = 2")
+        return connection
+
+    monkeypatch.setattr("evopose.evolution.database.connect", small)
+    with pytest.raises(RunFailed, match=r"no run was begun in .* Free some space"):
+        Store.create(folder, {})
+    monkeypatch.undo()
+    for way in (Store.open, Store.read):
+        with pytest.raises(RunError, match="could not begin; begin it again, without --resume"):
+            way(folder)
+    with Store.create(folder, {"data": "abc"}) as made:
+        assert made.meta == {"data": "abc"}
 
 
 def test_a_second_coordinator_is_told_who_is_at_it(store, folder):

@@ -235,16 +235,20 @@ def test_states() -> None:
     session = {"host": "here", "pid": 2**22 + 1, "started_at": 10.0, "seen_at": 20.0}
     stop = {"kind": "stopped", "at": 20.0, "ending": "hours", "reason": "its 8 hours are spent"}
     noise = {"kind": "smaller", "at": 15.0}
-    assert state_of([], [], host="here") == ("new", "")
-    assert state_of([session], [noise, stop], host="here") == ("finished", stop["reason"])
+    assert state_of([], [], [], host="here") == ("new", "")
+    assert state_of([session], [noise, stop], [], host="here") == ("finished", stop["reason"])
     by_hand = stop | {"ending": "stopped", "reason": "it was interrupted"}
-    assert state_of([session], [by_hand], host="here")[0] == "interrupted"
+    assert state_of([session], [by_hand], [], host="here")[0] == "interrupted"
     # No such process: it was killed. On another host nobody can tell.
-    assert state_of([session], [noise], host="here") == ("interrupted", "its process is gone")
-    assert state_of([session], [], host="there") == ("running", "")
+    assert state_of([session], [noise], [], host="here") == ("interrupted", "its process is gone")
+    assert state_of([session], [], [], host="there") == ("running", "")
+    # An error is told by the log alone.
+    error = stop | {"ending": "error", "reason": "the disk is full"}
+    assert state_of([session], [], [error], host="there") == ("interrupted", "the disk is full")
+    assert state_of([session], [], [error, noise], host="there") == ("running", "")
     # A later session goes on after an earlier end.
     later = session | {"started_at": 30.0}
-    assert state_of([session, later], [stop], host="there") == ("running", "")
+    assert state_of([session, later], [stop], [error], host="there") == ("running", "")
 
 
 def test_seconds_add_up_to_those_of_the_slots(search: list[Individual]) -> None:

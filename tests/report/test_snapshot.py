@@ -11,7 +11,8 @@ from evopose.errors import RunError
 from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
 from evopose.report import snapshot
-from evopose.report.snapshot import read_snapshot, snapshot_json, tail
+from evopose.report.snapshot import read_snapshot, snapshot_json
+from evopose.report.tails import tail
 
 EVOLUTION = {"children": 16, "clones": True, "generations": 6, "hours": None}
 
@@ -122,6 +123,14 @@ def test_an_end_is_seen(store: Store, clock: Clock) -> None:
     found = read_snapshot(store.folder)
     assert (found.state, found.stop_reason) == ("interrupted", "it was stopped")
     assert (found.seconds, found.seconds_left, found.workers) == (80, None, ())
+
+
+def test_an_error_is_the_reason_of_its_end(store: Store, clock: Clock) -> None:
+    reason = "the weights that are needed take 3 GB, above the quota of 2 GB"
+    error = {"at": clock.now, "kind": "stopped", "ending": "error", "reason": reason}
+    write(store.folder / "logs" / "search.jsonl", {"at": 1.0, "kind": "session"}, error)
+    found = read_snapshot(store.folder)
+    assert (found.state, found.stop_reason, found.workers) == ("interrupted", reason, ())
 
 
 def test_hours_cap_the_estimate(store: Store) -> None:

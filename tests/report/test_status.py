@@ -9,7 +9,14 @@ import pytest
 from evolution.toys import individual
 from evopose.evolution.store import Store
 from evopose.report import status
-from evopose.report.status import attempts_text, grouped, lost_text, read_status, status_json
+from evopose.report.status import (
+    attempts_text,
+    first_line,
+    grouped,
+    lost_text,
+    read_status,
+    status_json,
+)
 
 
 @pytest.fixture
@@ -70,3 +77,14 @@ def test_failures_are_grouped_by_first_lines_the_most_frequent_first() -> None:
     found = grouped([("9", "b\nx"), ("8", "a"), ("7", "b\ny"), ("6", "c" * 999)])
     assert (found[0].ids, found[0].reason) == (("9", "7"), "b")
     assert len(found[-1].reason) == 243
+
+
+def test_of_a_traceback_its_exception_is_told() -> None:
+    trace = (
+        "Traceback (most recent call last):\n  File a\nOSError: first\n\nDuring handling:\n\n"
+        "Traceback (most recent call last):\n  File b, line 1\n    net(x)\n"
+        "RuntimeError: sizes do not fit\nsee its log\n"
+    )
+    assert first_line(trace) == "RuntimeError: sizes do not fit"
+    assert first_line("its worker process died\nby SIGKILL") == "its worker process died"
+    assert first_line("  ") == ""

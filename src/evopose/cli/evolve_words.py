@@ -1,12 +1,14 @@
 """What `evopose evolve` says before a search and after it."""
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from evopose.cli.options import best_table, gigabytes, say
+from evopose.home import nearest
 
 if TYPE_CHECKING:
     from evopose.api import Evolved, Plan
@@ -40,6 +42,7 @@ def announce(screen: Console, plan: "Plan") -> None:
         _objective_text(plan),
         _cost_text(plan),
         *(f"note: at this input size {gene} {what}" for gene, what in plan.blind.items()),
+        *_full_disk(plan),
         *_few_steps(plan),
     ]
     for line in lines:
@@ -94,11 +97,30 @@ def _cost_text(plan: "Plan") -> str:
         span = f"about {duration(3600 * cost.hours_per_generation)} a generation until it ends"
     free = cost.free_memory_bytes
     short = f", of which {gigabytes(free)} are free" if cost.memory_bytes > free else ""
+    room = _little_room(plan)
+    little = f", of which {gigabytes(room)} are free" if room is not None else ""
     return (
         f"cost{' of the whole run' if plan.resume else ''}: {trainings}, {span}; disk "
-        f"{gigabytes(cost.crops_bytes)} for crops, {gigabytes(cost.weights_bytes)} for weights; "
-        f"memory {gigabytes(cost.memory_bytes)}{short}"
+        f"{gigabytes(cost.crops_bytes)} for crops, {gigabytes(cost.weights_bytes)} for weights"
+        f"{little}; memory {gigabytes(cost.memory_bytes)}{short}"
     )
+
+
+def _little_room(plan: "Plan") -> int | None:
+    """Return the bytes that are free where the run will lie, if its weights do not fit there; None
+    also for a run that goes on, which has most of its weights."""
+    free = shutil.disk_usage(nearest(plan.run)).free
+    return free if plan.cost.weights_bytes > free and not plan.resume else None
+
+
+def _full_disk(plan: "Plan") -> list[str]:
+    """Return a warning where the disk will be full before the search ends."""
+    if _little_room(plan) is None:
+        return []
+    return [
+        f"note: the disk of {nearest(plan.run)} has no room for the weights: the search stops when "
+        "it is full; free some space, or choose another folder with --run"
+    ]
 
 
 def _few_steps(plan: "Plan") -> list[str]:

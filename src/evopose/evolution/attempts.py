@@ -12,8 +12,9 @@ def attempts(db: Database, id: str | None = None) -> list[Attempt]:
     """Return the attempts at one individual, or all, in the order in which they began."""
     of_one = "WHERE individual_id = ?" if id is not None else ""
     values = [] if id is None else [id]
-    found = db.execute(f"SELECT * FROM attempt {of_one} ORDER BY started_at, no", *values)
-    return [Attempt(**dict(row)) for row in found]
+    query = f"SELECT * FROM attempt {of_one} ORDER BY started_at, no"
+    with db.reading():
+        return [Attempt(**dict(row)) for row in db.execute(query, *values)]
 
 
 def lease(db: Database, id: str, *, slot: int, now: float, seconds: float) -> int:

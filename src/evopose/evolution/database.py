@@ -1,28 +1,38 @@
-"""The SQLite file of a run: how it is opened and locked, and what its errors mean to a user.
+"""The SQLite file of a run: how it is made and read, and what its errors mean to a user.
 
 The write-ahead log with `synchronous = FULL` keeps what was committed through a crash of the
 machine, and lets readers read while the one writer writes (sqlite.org/wal.html).
 """
 
 import errno
-import fcntl
+import json
 import logging
-import os
-import socket
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from evopose.errors import RunError, RunFailed
+from evopose.errors import RunDamaged, RunError, RunFailed
+from evopose.evolution.connections import (
+    BUSY_SECONDS,
+    DATABASE,
+    connect,
+    connect_to_read,
+    prepared,
+    take_lock,
+)
 from evopose.evolution.filesystems import require_local
 from evopose.evolution.schema import FORMAT, MIGRATIONS, TABLES
 
 log = logging.getLogger(__name__)
 
-DATABASE = "run.sqlite"
-LOCK = "LOCK"
+_OURS = {"meta", "individual"}
+"""Tables that every run has."""
+_NAMES = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+_NO_SPACE = 1_000_000
+"""Bytes below which a disk is full: SQLite asks for many at once."""
 
 
 class Database:
@@ -34,21 +44,29 @@ class Database:
         self._held = held
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
-        """Return a new database, without tables.
+    def create(cls, folder: Path, meta: dict[str, Any]) -> Self:
+        """Return a new database that says of its run what `meta` holds: plain JSON.
 
-        Raises: RunError if `folder` holds a run, or lies on a network file system.
+        Raises: RunError if `folder` holds a run or another database, or lies on a network file
+        system; RunFailed if the disk is full: nothing is begun then.
         """
         require_local(folder)
-        with errors_of(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        db = cls._locked(folder)
-        if db._format():
-            db.close()
-            raise RunError(
-                f"{folder} is a run already: go on with --resume, or choose another folder with "
-                "--run"
-            )
+        try:
+            with errors_of(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            db = cls._locked(folder)
+            with db._closed_on_error():
+                require_no_run(folder)
+                db._write_ahead()
+                with db.transaction():
+                    db._execute_all(TABLES, FORMAT)
+                    for key, value in meta.items():
+                        db.execute("INSERT INTO meta VALUES (?, ?)", key, json.dumps(value))
+        except RunFailed as error:
+            raise RunFailed(
+                f"no run was begun in {folder}: its disk is full, or fails ({error.__cause__}). "
+                "Free some space or choose another folder with --run, then give the same command"
+            ) from error
         return db
 
     @classmethod
@@ -61,7 +79,9 @@ class Database:
         require_local(folder)
         db = cls._locked(folder)
         with db._closed_on_error():
-            if (found := db._known_format()) != FORMAT:
+            found = db._known_format()
+            db._write_ahead()
+            if found != FORMAT:
                 copy = folder / f"{DATABASE}.format-{found}"
                 _copy(db._connection, copy)
                 log.info(
@@ -89,12 +109,9 @@ class Database:
     @classmethod
     def _locked(cls, folder: Path) -> Self:
         with errors_of(folder):
-            held = _lock(folder)
+            held = take_lock(folder)
             try:
-                connection = _connect(folder, "rwc")
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA foreign_keys = ON")
+                connection = connect(folder, "rwc")
             except BaseException:
                 held.close()
                 raise
@@ -105,22 +122,31 @@ class Database:
         """Whether this is the one process that may write."""
         return self._held is not None
 
-    def create_tables(self) -> None:
-        """Create the tables, within a transaction."""
-        self._execute_all(TABLES, FORMAT)
-
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """Run one statement; `values` take the places of its question marks."""
-        return self._connection.execute(statement, values)
+        with errors_of(self.folder):
+            return self._connection.execute(statement, values)
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         """Return all rows that a query finds."""
-        return self.execute(query, *values).fetchall()
+        with self.reading():
+            return self.execute(query, *values).fetchall()
 
     def value(self, query: str, *values: Any) -> Any:
         """Return the first column of the first row that a query finds; None if it finds none."""
-        row = self.execute(query, *values).fetchone()
+        with self.reading():
+            row = self.execute(query, *values).fetchone()
         return None if row is None else row[0]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Fetch rows inside, and read their JSON. Raises: RunDamaged if they are not what was
+        written; RunError where the disk, or another program, is at fault."""
+        with errors_of(self.folder):
+            try:
+                yield
+            except ValueError as error:
+                raise _damaged(self.folder) from error
 
     @contextmanager
     def transaction(self, before_commit: Callable[[], object] = lambda: None) -> Iterator[None]:
@@ -133,8 +159,8 @@ class Database:
                 self.execute("COMMIT")
             except BaseException:
                 # SQLite may have rolled back by itself, on a full disk for one.
-                with suppress(sqlite3.OperationalError):
-                    self.execute("ROLLBACK")
+                with suppress(sqlite3.DatabaseError):
+                    self._connection.execute("ROLLBACK")
                 raise
 
     def close(self) -> None:
@@ -143,14 +169,20 @@ class Database:
         if self._held:
             self._held.close()
 
-    def _format(self) -> int:
-        """Return the version of the tables; 0 while there are none."""
-        return int(self.value("PRAGMA user_version"))
-
     def _known_format(self) -> int:
         """Return the version of the tables. Raises: RunError if it cannot become this one's."""
-        with errors_of(self.folder):
-            found = self._format()
+        tables = self._tables()
+        if not tables:
+            raise RunError(
+                f"{self.folder} is not the folder of a run: its {DATABASE} is empty, like that "
+                "of one that could not begin; begin it again, without --resume"
+            )
+        if not tables >= _OURS:
+            raise RunError(
+                f"{self.folder / DATABASE} is not the database of a run: name a folder that "
+                "`evopose evolve` made"
+            )
+        found = int(self.value("PRAGMA user_version"))
         if found != FORMAT and found not in MIGRATIONS:
             raise RunError(
                 f"the run in {self.folder} has format {found}, this program reads format "
@@ -158,6 +190,15 @@ class Database:
                 "another folder"
             )
         return found
+
+    def _tables(self) -> set[str]:
+        return {row["name"] for row in self.rows(_NAMES)}
+
+    def _write_ahead(self) -> None:
+        """Write in such a way that what is committed is kept."""
+        self.execute("PRAGMA journal_mode = WAL")
+        self.execute("PRAGMA synchronous = FULL")
+        self.execute("PRAGMA foreign_keys = ON")
 
     def _migrate(self, found: int) -> None:
         """Make the tables of an older format those of this one, whole or not at all."""
@@ -172,7 +213,7 @@ class Database:
 
     def _read_a_copy(self) -> None:
         """Go on with a copy in memory."""
-        memory = _prepared(sqlite3.connect(":memory:", isolation_level=None))
+        memory = prepared(sqlite3.connect(":memory:", isolation_level=None))
         with errors_of(self.folder):
             self._connection.backup(memory)
         self._connection.close()
@@ -223,13 +264,41 @@ def _explain(error: sqlite3.DatabaseError, folder: Path) -> RunError | None:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the upper bits say more of the same
     if code == sqlite3.SQLITE_FULL:
         return disk_full(folder)
+    if code == sqlite3.SQLITE_IOERR:
+        return _disk_failed(error, folder)
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return _read_only(folder)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return RunError(
-            f"{folder / DATABASE} is damaged, or not the database of a run: restore it from a copy"
+            f"another program holds {folder / DATABASE}, and has not let go of it for "
+            f"{BUSY_SECONDS} s: close it (what shows or copies databases, say), then try again"
         )
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or _garbled(error):
+        return _damaged(folder)
     return None
+
+
+def _garbled(error: sqlite3.DatabaseError) -> bool:
+    """Return whether a text is no UTF-8, or no JSON to SQLite."""
+    return str(error).startswith(("Could not decode to UTF-8", "malformed JSON"))
+
+
+def _damaged(folder: Path) -> RunDamaged:
+    return RunDamaged(
+        f"{folder / DATABASE} is damaged, or not the database of a run: restore it from a copy; "
+        f"`evopose doctor {folder}` says how to save what can be read"
+    )
+
+
+def _disk_failed(error: sqlite3.DatabaseError, folder: Path) -> RunFailed:
+    """Return the error for a disk that did not do what it should: most often it is full."""
+    with suppress(OSError):
+        if shutil.disk_usage(folder).free < _NO_SPACE:
+            return disk_full(folder)
+    return RunFailed(
+        f"the disk of {folder} failed ({error}): see that it is sound, there and has space, then "
+        "go on with --resume; all results so far are kept"
+    )
 
 
 def _read_only(folder: Path) -> RunError:
@@ -244,21 +313,21 @@ def _require_run(folder: Path) -> None:
         )
 
 
-def connect_to_read(folder: Path) -> sqlite3.Connection:
-    """Return a connection that changes nothing, whatever the format of the tables."""
-    return _connect(folder, _mode_to_read(folder))
-
-
-def _connect(folder: Path, mode: str) -> sqlite3.Connection:
-    uri = (folder / DATABASE).resolve().as_uri()
-    return _prepared(
-        sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=30)
-    )
-
-
-def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.row_factory = sqlite3.Row
-    return connection
+def require_no_run(folder: Path) -> None:
+    """Raise RunError if a folder holds a run or another database. One without tables is no run: its
+    beginning broke off."""
+    if not (folder / DATABASE).exists():
+        return
+    with errors_of(folder), closing(connect_to_read(folder)) as db:
+        tables = {row["name"] for row in db.execute(_NAMES)}
+    if tables >= _OURS:
+        raise RunError(
+            f"{folder} is a run already: go on with --resume, or choose another folder with --run"
+        )
+    if tables:
+        raise RunError(
+            f"{folder / DATABASE} is not the database of a run: choose another folder with --run"
+        )
 
 
 def _copy(connection: sqlite3.Connection, path: Path) -> None:
@@ -268,34 +337,3 @@ def _copy(connection: sqlite3.Connection, path: Path) -> None:
     with errors_of(path.parent):
         connection.execute("VACUUM INTO ?", (str(partial),))
         partial.replace(path)
-
-
-def _mode_to_read(folder: Path) -> str:
-    """Return SQLite's mode for a reader.
-
-    In a folder that it may not write, a reader cannot make the shared memory it needs; with no
-    writer about (no write-ahead log) the file is then as good as immutable.
-    """
-    alone = not (folder / f"{DATABASE}-wal").exists() and not os.access(
-        folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids
-    )
-    return "ro&immutable=1" if alone else "ro"
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Return the open LOCK file: while it is open, or its process lives, nobody else gets it."""
-    file = (folder / LOCK).open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        file.close()
-        raise RunError(
-            f"the run in {folder} is in use by {holder}: wait until it ends, or stop it; "
-            f"`evopose status {folder}` shows how far it is"
-        ) from error
-    file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    file.flush()
-    return file

@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from evopose.evolution.database import LOCK, connect_to_read, errors_of
+from evopose.evolution.connections import LOCK, connect_to_read
+from evopose.evolution.database import errors_of
 from evopose.evolution.overview import kept_sizes
 from evopose.evolution.store import Store
 

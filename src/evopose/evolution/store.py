@@ -41,16 +41,7 @@ class Store:
 
         Raises: RunError if `folder` holds a run already.
         """
-        db = Database.create(folder)
-        try:
-            with db.transaction():
-                db.create_tables()
-                for key, value in meta.items():
-                    db.execute("INSERT INTO meta VALUES (?, ?)", key, json.dumps(value))
-        except BaseException:
-            db.close()
-            raise
-        return cls(db, clock)
+        return cls(Database.create(folder, meta), clock)
 
     @classmethod
     def open(cls, folder: Path, *, clock: Clock = time.time) -> Self:
@@ -89,7 +80,9 @@ class Store:
     @property
     def meta(self) -> dict[str, Any]:
         """What `create` was given."""
-        return {row["key"]: json.loads(row["value"]) for row in self._db.rows("SELECT * FROM meta")}
+        found = self._db.rows("SELECT * FROM meta")
+        with self._db.reading():
+            return {row["key"]: json.loads(row["value"]) for row in found}
 
     def individuals(
         self,
@@ -213,7 +206,8 @@ class Store:
     def events(self) -> list[dict[str, Any]]:
         """Return what `log` was told: dicts of at, kind, and the rest."""
         found = self._db.rows("SELECT * FROM event ORDER BY no")
-        return [{"at": r["at"], "kind": r["kind"], **json.loads(r["payload"])} for r in found]
+        with self._db.reading():
+            return [{"at": r["at"], "kind": r["kind"], **json.loads(r["payload"])} for r in found]
 
     # What happens
 

@@ -1,6 +1,7 @@
 """The files that a search leaves for people and for scripts: report.html, results.json, CSV."""
 
 import csv
+import errno
 import io
 import json
 import math
@@ -12,7 +13,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from evopose.errors import RunError
+from evopose.errors import RunError, RunFailed
 from evopose.evolution.individual import Individual
 from evopose.report.effects import mutation_effects
 from evopose.report.facts import (
@@ -256,6 +257,11 @@ def _write(path: Path, pieces: Iterable[str]) -> Path:
     except OSError as error:
         with suppress(OSError):
             partial.unlink()
+        if error.errno == errno.ENOSPC:
+            raise RunFailed(
+                f"cannot write {path}: its disk is full; the search itself has lost nothing: free "
+                f"some space, then write it with `evopose report {path.parent}`"
+            ) from error
         raise RunError(
             f"cannot write {path}: {error.strerror or error}; the search itself has lost nothing"
         ) from error

@@ -17,9 +17,13 @@ from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
 from evopose.genotype import SearchSpace
 from evopose.report.facts import SearchFacts
+from evopose.report.tails import search_tail
 from evopose.report.text import count
 
 Json = Mapping[str, Any]
+
+PROCESS_GONE = "its process is gone"
+"""Why a search was interrupted that could not say so."""
 
 TOTALS = ("samples", "train_seconds", "val_seconds")
 """What results tell of their epochs in sum; those of older versions do not."""
@@ -34,9 +38,9 @@ def read_facts(run: Path) -> SearchFacts:
     with without_collection(), Store.read(run) as store:
         meta = store.meta
         individuals = read_individuals(store)
-        sessions, events, attempts = store.sessions(), store.events(), store.attempts()
+        sessions, attempts = store.sessions(), store.attempts()
         time = overhead(store, attempts)
-    state, reason = state_of(sessions, events, host=socket.gethostname())
+        state, reason = search_state(store)
     return SearchFacts(
         name=str(meta.get("title") or run.resolve().name),
         folder=str(run),
@@ -109,12 +113,21 @@ def read_config(run: Path) -> dict[str, Any]:
     return found
 
 
-def state_of(sessions: Sequence[Json], events: Sequence[Json], *, host: str) -> tuple[str, str]:
+def search_state(store: Store) -> tuple[str, str]:
+    """Return the state of the search in a store, seen from here, and the reason of its end."""
+    sessions, events = store.sessions(), store.events()
+    return state_of(sessions, events, search_tail(store.folder), host=socket.gethostname())
+
+
+def state_of(
+    sessions: Sequence[Json], events: Sequence[Json], log: Sequence[Json], *, host: str
+) -> tuple[str, str]:
     """Return the state of a search ("new", "running", "finished" or "interrupted") and the reason
     of its end, if it has one.
 
-    A session that noted no end is running if its process lives; on another host, where nobody can
-    see it, it is taken to.
+    `log` holds the last lines of its log: an error that ended it, a full disk for one, is only
+    there. A session that noted no end is running if its process lives; on another host, where
+    nobody can see it, it is taken to.
     """
     if not sessions:
         return "new", ""
@@ -123,9 +136,11 @@ def state_of(sessions: Sequence[Json], events: Sequence[Json], *, host: str) -> 
     if stops and stops[-1]["at"] >= last["started_at"]:
         stop = stops[-1]
         return "interrupted" if stop["ending"] == "stopped" else "finished", str(stop["reason"])
+    if log and log[-1].get("ending") == "error" and log[-1]["at"] >= last["started_at"]:
+        return "interrupted", str(log[-1]["reason"])
     if last["host"] != host or psutil.pid_exists(last["pid"]):
         return "running", ""
-    return "interrupted", "its process is gone"
+    return "interrupted", PROCESS_GONE
 
 
 def time_spent(individuals: Sequence[Individual], time: Json) -> dict[str, float]:

@@ -3,8 +3,6 @@
 Only the store and the logs are read; the search itself never notices.
 """
 
-import json
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +11,8 @@ from typing import Any
 
 from evopose.evolution.individual import Individual
 from evopose.evolution.store import Store
-from evopose.report.reading import read_config, state_of
-
-TAIL_BYTES = 65_536
-"""So much of the end of a log is read."""
+from evopose.report.reading import read_config, search_state
+from evopose.report.tails import search_tail, tail
 
 QUIET_EVENTS = ("proposed", "started")
 """Events that say nothing beyond what the rest of a snapshot shows."""
@@ -94,7 +90,7 @@ def read_snapshot(run: Path, *, best: int = 8, events: int = 8) -> Snapshot:
     evolution = read_config(run).get("evolution", {})
     with Store.read(run) as store:
         meta, sessions = store.meta, store.sessions()
-        state, reason = state_of(sessions, store.events(), host=socket.gethostname())
+        state, reason = search_state(store)
         generation = store.last_generation()
         members = store.individuals(generation=generation)
         running = store.individuals(status="running") if state == "running" else []
@@ -129,32 +125,8 @@ def read_snapshot(run: Path, *, best: int = 8, events: int = 8) -> Snapshot:
     )
 
 
-def tail(log: Path, limit: int = TAIL_BYTES) -> list[dict[str, Any]]:
-    """Return the last lines of a log of JSON lines, as many as fit; none where there is no log.
-
-    A line that is being written, or that a killed writer left unfinished, is passed over.
-    """
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - limit))
-            text = file.read()
-    except FileNotFoundError:
-        return []
-    lines = text.split(b"\n")[0 if size <= limit else 1 : -1]
-    return [found for line in lines if (found := _parsed(line)) is not None]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _last_events(run: Path, most: int) -> tuple[dict[str, Any], ...]:
-    told = [e for e in tail(run / "logs" / "search.jsonl") if e.get("kind") not in QUIET_EVENTS]
+    told = [e for e in search_tail(run) if e.get("kind") not in QUIET_EVENTS]
     return tuple(told[max(0, len(told) - most) :])
 
 

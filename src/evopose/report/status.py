@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from evopose.evolution.database import DATABASE
+from evopose.evolution.connections import DATABASE
 from evopose.evolution.individual import Attempt, Individual
 from evopose.evolution.overview import (
     Weights,
@@ -27,6 +27,8 @@ from evopose.report.text import duration
 
 MOST_FAILURES = 2000
 """So many of the last failures are told apart by reason."""
+
+_TRACEBACK = "Traceback (most recent call last):\n"
 
 MOST_LOGS = 300
 """So many logs are measured one by one; of more, an even choice is."""
@@ -95,8 +97,10 @@ def grouped(failures: Iterable[tuple[str, str]]) -> tuple[Failure, ...]:
 
 
 def first_line(text: str, limit: int = 240) -> str:
-    """Return the first line of a text, cut where it is very long."""
-    line = text.strip().partition("\n")[0]
+    """Return the first line of a text, of a traceback that of its exception; cut where it is very
+    long."""
+    told = text.strip().rpartition(_TRACEBACK)[2].splitlines() or [""]
+    line = next((line for line in told if not line.startswith(" ")), told[0])
     return line if len(line) <= limit else f"{line[:limit]}..."
 
 

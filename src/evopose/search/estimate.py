@@ -176,13 +176,16 @@ def estimate(
     crops = [CropSpec(input_hw=hw, margin=config.crop_margin) for hw in config.input_sizes]
     pixels = sum(math.prod(spec.stored_hw) for spec in crops)
     kept = evolution.keep_best + evolution.parents + children
+    weights = 4 * speed.complexity.num_parameters * kept
+    if evolution.quota_gb is not None:
+        weights = min(weights, round(evolution.quota_gb * 1e9))
     return Estimate(
         trainings=trainings,
         trainings_per_generation=children,
         hours=hours,
         hours_per_generation=generation,
         crops_bytes=3 * pixels * sum(persons.values()),
-        weights_bytes=4 * speed.complexity.num_parameters * kept,
+        weights_bytes=weights,
         memory_bytes=workers * speed.memory_bytes,
         free_memory_bytes=speed.free_memory_bytes,
     )

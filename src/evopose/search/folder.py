@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from evopose.errors import ConfigError, RunError
-from evopose.evolution.database import DATABASE
+from evopose.evolution.database import require_no_run
 from evopose.evolution.store import Store
 from evopose.search.config import SearchConfig
 from evopose.search.session import SearchData, Workers
@@ -31,14 +31,6 @@ def open_run(run: Path, config: SearchConfig) -> Store:
         store.close()
         raise
     return store
-
-
-def require_no_run(run: Path) -> None:
-    """Raise RunError if the folder holds a run already."""
-    if (run / DATABASE).exists():
-        raise RunError(
-            f"{run} is a run already: go on with --resume, or choose another folder with --run"
-        )
 
 
 def write_config(run: Path, config: SearchConfig) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from evopose.home import cache_home
+from evopose.home import cache_home, nearest
 from evopose.models.devices import cpu_count, cpu_name
 from evopose.report.doctor.findings import Finding, error, ok, warning
 from evopose.version import VERSION
@@ -83,9 +83,7 @@ def _memory() -> Iterator[Finding]:
 
 def disk(folder: Path, what: str) -> Iterator[Finding]:
     """Yield whether a folder, or where it would be, can be written and has room."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    place = nearest(folder)
     if not os.access(place, os.W_OK):
         yield error(f"{place}, for {what}, cannot be written", "choose another, or mend its rights")
         return

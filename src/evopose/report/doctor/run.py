@@ -1,13 +1,13 @@
 """What is wrong with a run: its database, who holds it, leases, weights, failures, data."""
 
-import shlex
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from evopose.errors import ConfigError, RunError
-from evopose.evolution.database import DATABASE
+from evopose.errors import ConfigError, RunDamaged, RunError
+from evopose.evolution.connections import DATABASE
 from evopose.evolution.diagnosis import (
     bad_blobs,
     damage_of,
@@ -22,8 +22,10 @@ from evopose.evolution.schema import FORMAT
 from evopose.evolution.store import Store
 from evopose.report.doctor.findings import Finding, error, ok, warning
 from evopose.report.doctor.machine import disk, installed
+from evopose.report.reading import PROCESS_GONE, search_state
 from evopose.report.status import MOST_FAILURES, grouped
 from evopose.report.text import duration, plural
+from evopose.search.command import resume_command
 from evopose.search.config import SearchConfig
 from evopose.version import VERSION
 
@@ -31,8 +33,10 @@ _SHOWN = 5
 """So many of a kind are named."""
 
 _RESTORE = (
-    "restore run.sqlite from a copy, or save what can be read: "
-    "sqlite3 run.sqlite .recover | sqlite3 saved.sqlite"
+    "restore run.sqlite from a copy; or save what can be read, in a copy of the folder, with the "
+    "program sqlite3 of sqlite.org/download.html (those of many systems cannot): "
+    "sqlite3 run.sqlite .recover | sqlite3 saved.sqlite && rm -f run.sqlite-wal run.sqlite-shm && "
+    "mv saved.sqlite run.sqlite"
 )
 _HELP = {
     "out of memory": "train with fewer --workers, a smaller --batch-size, or a limit on parameters",
@@ -51,26 +55,28 @@ def examine_run(run: Path, *, deep: bool = False) -> list[Finding]:
     """
     try:
         Store.read(run).close()
-        found = [*_database(run, deep), *_place(run)]
+        found = list(_database(run, deep))
+        if not any(one.level == "error" for one in found):  # else the rest cannot be trusted
+            found += _contents(run, deep)
     except RunError as problem:
         if not (run / DATABASE).is_file():
             raise
-        return [error(f"it cannot be read: {problem}", _RESTORE), *_place(run)]
-    if any(one.level == "error" for one in found):
-        return found  # what it says cannot be trusted
+        do = _RESTORE if isinstance(problem, RunDamaged) else "do as it says, then look again"
+        found = [error(f"it cannot be read: {problem}", do)]
+    return [*_place(run), *found]
+
+
+def _contents(run: Path, deep: bool) -> Iterator[Finding]:
     with Store.read(run) as store:
         held = holder_of(run)
         meta = store.meta
-        found += [
-            *_holder(store, held),
-            *_weights(store, held, deep),
-            *_left_over(run, held),
-            *_failures(store),
-            *_config(run),
-            *_data(meta),
-            *_versions(meta),
-        ]
-    return found
+        yield from _holder(store, held)
+        yield from _weights(store, held, deep)
+        yield from _left_over(run, held)
+        yield from _failures(store)
+        yield from _config(run)
+        yield from _data(meta)
+        yield from _versions(meta)
 
 
 def _database(run: Path, deep: bool) -> Iterator[Finding]:
@@ -96,17 +102,29 @@ def _place(run: Path) -> Iterator[Finding]:
             f"it lies on a network file system ({kind}), where SQLite may damage it",
             "move it to a disk of this machine before the search goes on",
         )
-    yield from disk(run, "the run")
+    if os.access(run, os.W_OK):
+        yield from disk(run, "the run")
+    else:
+        yield warning(
+            f"{run} cannot be written: it can be looked at, its search cannot go on",
+            "nothing, if it is an archive; else mend its rights, or copy it to where you may write",
+        )
 
 
 def _holder(store: Store, held: str | None) -> Iterator[Finding]:
     running = running_attempts(store)
     late = [a for a in running if a.lease_until < time.time()]
-    if held is None and running:
+    state, reason = search_state(store)
+    if held is None and state == "interrupted" and reason != PROCESS_GONE:
+        yield warning(
+            f"nobody works on it; its search stopped: {reason}",
+            f"go on: {resume_command(store.folder)}",
+        )
+    elif held is None and running:
         yield warning(
             f"nobody works on it, yet {plural(len(running), 'individual')} should be in training: "
             "its process was killed, or the machine went down",
-            f"go on: {_resume(store)}; what was in training begins again from its checkpoint",
+            f"go on: {resume_command(store.folder)}; what was in training begins again from its checkpoint",
         )
     elif held is None:
         yield ok("nobody works on it")
@@ -120,14 +138,8 @@ def _holder(store: Store, held: str | None) -> Iterator[Finding]:
         yield warning(
             f"leases are over: {named}",
             "nothing for a minute: the search kills what hangs and tries again; if it does not, "
-            f"it hangs itself: stop its process, then {_resume(store)}",
+            f"it hangs itself: stop its process, then {resume_command(store.folder)}",
         )
-
-
-def _resume(store: Store) -> str:
-    meta = store.meta
-    words = ["evopose", "evolve", str(meta.get("source") or "DATA"), "--run", str(store.folder)]
-    return shlex.join([*words, "--resume", *meta.get("data_options", ())])
 
 
 def _weights(store: Store, held: str | None, deep: bool) -> Iterator[Finding]:
@@ -137,7 +149,7 @@ def _weights(store: Store, held: str | None, deep: bool) -> Iterator[Finding]:
         yield error(
             f"the weights of individual {whose} are {one.why}: {one.path}",
             "restore the file from a copy; without it the individual has no children and cannot "
-            "be exported, and a search that needs it as a parent stops",
+            "be exported, and a search goes on with other parents",
         )
     if len(bad) > _SHOWN:
         yield error(f"so are the weights of {len(bad) - _SHOWN} more", "restore blobs/ from a copy")
