@@ -70,6 +70,8 @@ def test_disk_is_that_of_the_stored_crops_and_kept_weights(config):
     height, width = 134, 90  # 96 x 64 with a margin of 19 and 13 pixels about it
     assert cost.crops_bytes == 1300 * height * width * 3
     assert cost.weights_bytes == 4 * 250_000 * (10 + 2 + 6)  # best, parents, a generation
+    capped = replace(config, evolution=replace(config.evolution, quota_gb=0.01))
+    assert estimate(capped, SPEED, persons=PERSONS, workers=1).weights_bytes == 10_000_000
 
 
 def test_the_crops_are_as_large_as_was_said(finished_run, dots):
