@@ -115,16 +115,17 @@ def _holder(store: Store, held: str | None) -> Iterator[Finding]:
     running = running_attempts(store)
     late = [a for a in running if a.lease_until < time.time()]
     state, reason = search_state(store)
+    again = resume_command(store.folder)
     if held is None and state == "interrupted" and reason != PROCESS_GONE:
         yield warning(
             f"nobody works on it; its search stopped: {reason}",
-            f"go on: {resume_command(store.folder)}",
+            f"go on: {again}",
         )
     elif held is None and running:
         yield warning(
             f"nobody works on it, yet {plural(len(running), 'individual')} should be in training: "
             "its process was killed, or the machine went down",
-            f"go on: {resume_command(store.folder)}; what was in training begins again from its checkpoint",
+            f"go on: {again}; what was in training begins again from its checkpoint",
         )
     elif held is None:
         yield ok("nobody works on it")
@@ -138,7 +139,7 @@ def _holder(store: Store, held: str | None) -> Iterator[Finding]:
         yield warning(
             f"leases are over: {named}",
             "nothing for a minute: the search kills what hangs and tries again; if it does not, "
-            f"it hangs itself: stop its process, then {resume_command(store.folder)}",
+            f"it hangs itself: stop its process, then {again}",
         )
 
 
