@@ -302,7 +302,7 @@ def test_resuming_needs_the_run_its_data_and_its_configuration(dots, finished_ru
         evopose.evolve(dots, resume=True)
     with pytest.raises(RunError, match="is not the folder of a run"):
         evopose.evolve(dots, run=tmp_path, resume=True)
-    with pytest.raises(ConfigError, match=r"keeps its configuration.*not children, seed"):
+    with pytest.raises(ConfigError, match=r"keeps its configuration.*not --children, --seed"):
         evopose.evolve(dots, run=finished_run, resume=True, children=4, seed=1)
     other = shutil.copytree(dots, tmp_path / "other")
     content = json.loads((other / "train.json").read_text())

@@ -162,7 +162,7 @@ def test_predict_draws_and_writes(evopose, finished_run, dots, tmp_path):
     image = dots / "images" / "1001.png"
     done = evopose(
         "predict", finished_run, image, "--box", "4,4,40,40", "--box", "0,0,48,48",
-        "--threads", 1, "--out", tmp_path / "seen", "--threshold", -1,
+        "--threads", 1, "--out", tmp_path / "seen", "--threshold", 0,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "2 persons in 1 images, 0 left out" in done.out
@@ -305,7 +305,7 @@ def test_a_model_beside_itself_read_otherwise(evopose, finished_run, dots, refin
     """--decoder and --refine are the first model's alone."""
     done = evopose(
         "evaluate", finished_run, dots, "--threads", 1, "--against", finished_run,
-        "--decoder", "dark", "--json",
+        "--decoder", "gaussian", "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
     plain = evopose("evaluate", finished_run, dots, "--threads", 1, "--json").json

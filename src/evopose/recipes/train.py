@@ -30,11 +30,7 @@ def paper() -> TrainConfig:
 
 
 def small() -> TrainConfig:
-    """Return a recipe for thousands of images on a laptop: softmax cross-entropy, AdamW, EMA.
-
-    Heatmaps are read by DARK's step to the summit: the targets are `gaussian`'s to the bit, and
-    keypoints better by a few thousandths of mean OKS (`docs/results.md`).
-    """
+    """Return a recipe for thousands of images on a laptop: softmax cross-entropy, AdamW, EMA."""
     return TrainConfig(
         epochs=60,
         batch_size=32,
@@ -43,7 +39,6 @@ def small() -> TrainConfig:
         optimizer="adamw",
         weight_decay=1e-4,
         loss="softmax",
-        codec="dark",
         round_centre=False,
         ema_decay=0.995,
         warm_averages=True,
