@@ -51,6 +51,15 @@ def test_summits_are_those_of_the_codec(name, params, activation):
     assert np.mean(np.abs(plain - xy).max(axis=2) > 0.1) > 0.4, "steps were taken"
 
 
+def test_steep_logits_without_a_blur_keep_their_steps():
+    """As far apart as those of a network that was hardly trained: their exponentials vanish."""
+    heatmaps = 500 * ragged(np.random.default_rng(6), logits=True)
+    params = {"activation": "softmax", "blur_kernel": 1}
+    xy, _ = make_codec("dark", INPUT_HW, HEATMAP_HW, **params).decode(heatmaps)
+    found = make_decoder(card_of("dark", **params), HEATMAP_HW)(torch.from_numpy(heatmaps)).numpy()
+    np.testing.assert_allclose(found[..., :2], xy, atol=0.01)
+
+
 def test_a_codec_that_no_file_decodes_is_refused():
     with pytest.raises(
         ModelError, match=r"as megvii does: it decodes gaussian, dark, udp, soft_argmax"

@@ -13,7 +13,7 @@ import torch
 
 from evopose.codecs import make_codec
 from evopose.errors import ConfigError, ModelError
-from evopose.export import ExportOptions, export_model
+from evopose.export import ExportOptions, export_model, parity
 from evopose.export.sessions import open_onnx
 from evopose.inference.runtimes import choose_runtime, open_pose_model
 from evopose.inference.runtimes.exporting import exported_once
@@ -122,6 +122,25 @@ def test_a_model_file_is_exported_once(file, tmp_path, monkeypatch, expected):
         model = open_pose_model(file, runtime="onnxruntime", threads=1, on_export=told.append)
         np.testing.assert_allclose(model.heatmaps(CROPS), expected, atol=1e-4 * np.ptp(expected))
     assert told == ["onnxruntime"]
+
+
+def test_what_the_last_bit_of_the_images_moves_is_rounding(file, monkeypatch):
+    """A network that was hardly trained may magnify it above the tolerance."""
+    model = load_model(file)
+    net = TorchModel.of(model)
+
+    def run(scale):
+        def answer(images):
+            found = net.heatmaps(images.transpose(0, 2, 3, 1).astype(np.uint8))
+            return [found + np.float32(scale) * np.sign(found)]
+
+        return answer
+
+    monkeypatch.setattr(parity, "HEATMAP_TOLERANCE", 1e-12)
+    spread = float(np.ptp(net.heatmaps(CROPS)))
+    parity.check_parity(run(1e-7 * spread), model, ExportOptions())
+    with pytest.raises(ModelError, match="is not the network: heatmaps differ by 1"):
+        parity.check_parity(run(1e-4 * spread), model, ExportOptions())
 
 
 def test_a_damaged_export_in_the_cache_is_made_again(file, tmp_path, monkeypatch, expected):

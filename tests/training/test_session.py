@@ -11,6 +11,7 @@ from evopose.models.evopose2d import build_evopose2d
 from evopose.models.inputs import InputSpec
 from evopose.models.modelfile import load_model
 from evopose.training.compute import make_fabric
+from evopose.training.losses import LOSSES
 from evopose.training.session import Trained, cut_crops, make_encoder, train_network
 from evopose.training.validate import validate
 from training.toys import (
@@ -59,7 +60,7 @@ def test_the_model_file_validates_to_the_loss_it_was_chosen_by(data, tmp_path, o
     net, card = load_model(trained.model)
     aligned = card.codec.align_corners
     assert aligned == (config.codec == "udp")
-    assert card.codec.name == (config.codec or "gaussian")
+    assert card.codec.name == (config.codec or LOSSES[config.loss].codec)
     val = cut_crops(data.val, card.input_hw, margin=1.4, align_corners=aligned)
     found = validate(
         net,

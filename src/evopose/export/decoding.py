@@ -115,13 +115,20 @@ class SummitDecoder(nn.Module):
 
     def _logarithms(self, heatmaps: Tensor, highest: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Return the logarithms (N, K, s, s) of blurred heatmaps around pixels x, y (N, K, 1)."""
-        if self.codec.activation == "softmax":
-            heatmaps = torch.exp(heatmaps - highest[..., None])
+        logits = self.codec.activation == "softmax"
+        logarithms = logits and self.codec.blur_kernel == 1  # already
+        if logits:
+            heatmaps = heatmaps - highest[..., None]
+        if logits and not logarithms:
+            heatmaps = torch.exp(heatmaps)
         padded = pad(heatmaps, [self.wide] * 4)
         begin = y * padded.shape[3] + x
         window = padded.flatten(2).gather(2, begin + self.around)
         side = 2 * self.wide + 1
-        blurred = self.blur @ window.reshape(*window.shape[:2], side, side) @ self.blur.T
+        window = window.reshape(*window.shape[:2], side, side)
+        if logarithms:
+            return window
+        blurred = self.blur @ window @ self.blur.T
         positive = blurred > 0
         return torch.where(positive, torch.log(torch.where(positive, blurred, 1.0)), math.nan)
 

@@ -14,6 +14,9 @@ from evopose.models.pixels import normalise
 
 HEATMAP_TOLERANCE = 1e-4
 """Of the range of the network's heatmaps."""
+ROUNDING = 4
+"""Times the change that the last bit of the images makes: so much may heatmaps differ, too. It is
+far below the tolerance, but for networks that were hardly trained."""
 KEYPOINT_TOLERANCE = 0.1
 """Crop pixels."""
 BATCHES = (1, 3)
@@ -52,20 +55,31 @@ def check_parity(
     if not np.isfinite(got).all():
         raise ModelError(f"the exported file ({options.precision}) gives heatmaps not finite")
     keypoints = np.concatenate(decoded)[..., :2] if decoded else codec.decode(got)[0]
-    parity = _compare(codec, expected, got, keypoints, real_crops=len(real))
+    allowed = HEATMAP_TOLERANCE
+    if np.abs(got - expected).max() > allowed * np.ptp(expected):
+        nudged = np.concatenate([_heatmaps(model, batch, 1 + 2**-22) for batch in seen])
+        rounding = float(np.abs(nudged - expected).max() / np.ptp(expected))
+        allowed = max(allowed, ROUNDING * rounding)
+    parity = _compare(codec, expected, got, keypoints, allowed=allowed, real_crops=len(real))
     if options.precision == "float32":
-        _require(parity)
+        _require(parity, allowed)
     return parity
 
 
 def _compare(
-    codec: Codec, expected: Floats, got: Floats, keypoints: NDArray[np.floating], *, real_crops: int
+    codec: Codec,
+    expected: Floats,
+    got: Floats,
+    keypoints: NDArray[np.floating],
+    *,
+    allowed: float,
+    real_crops: int,
 ) -> Parity:
     spread = float(expected.max() - expected.min())
     difference = float(np.abs(got - expected).max())
     apart = np.hypot(*np.moveaxis(keypoints - codec.decode(expected)[0], -1, 0))
     unstable = np.zeros(apart.shape, bool)
-    if (apart > KEYPOINT_TOLERANCE).any() and difference <= HEATMAP_TOLERANCE * spread:
+    if (apart > KEYPOINT_TOLERANCE).any() and difference <= allowed * spread:
         unstable = _unstable(codec, expected, 2 * difference)
     return Parity(
         crops=len(expected),
@@ -89,12 +103,12 @@ def _unstable(codec: Codec, heatmaps: Floats, noise: float) -> NDArray[np.bool_]
     return moved
 
 
-def _require(parity: Parity) -> None:
+def _require(parity: Parity, allowed: float) -> None:
     """Raise ModelError where the file is further from the network than rounding is."""
-    if parity.heatmap_difference > HEATMAP_TOLERANCE:
+    if parity.heatmap_difference > allowed:
         raise ModelError(
             "the exported file is not the network: heatmaps differ by "
-            f"{parity.heatmap_difference:.1e} of their range, {HEATMAP_TOLERANCE:.0e} is allowed; "
+            f"{parity.heatmap_difference:.1e} of their range, {allowed:.0e} is allowed; "
             "nothing was written"
         )
     if parity.keypoint_difference > KEYPOINT_TOLERANCE:
@@ -106,7 +120,7 @@ def _require(parity: Parity) -> None:
 
 
 @torch.inference_mode()
-def _heatmaps(model: LoadedModel, crops: Crops) -> Floats:
-    images = normalise(crops, torch.device("cpu"), model.card.input)
+def _heatmaps(model: LoadedModel, crops: Crops, factor: float = 1.0) -> Floats:
+    images = normalise(crops, torch.device("cpu"), model.card.input) * factor
     found: Floats = model.net(images).float().numpy()
     return found
