@@ -174,7 +174,7 @@ def test_a_video_has_ids_and_times(estimator, tmp_path):
 
 
 def test_real_persons_are_found(shared):
-    """Twenty of the test persons: on all 700 the default has a mean OKS of 0.622."""
+    """Twenty of the test persons: on all 700 the default has a mean OKS of 0.657."""
     labels = json.loads((shared / "data/people/annotations/person_keypoints_test.json").read_text())
     files = {one["id"]: one["file_name"] for one in labels["images"]}
     rows = [one for one in labels["annotations"] if one["num_keypoints"] >= 10][::35]
