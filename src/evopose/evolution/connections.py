@@ -47,6 +47,14 @@ def _mode_to_read(folder: Path) -> str:
     return "ro&immutable=1" if alone else "ro"
 
 
+def in_use(folder: Path, holder: str) -> RunError:
+    """Return the error for a run that somebody works on."""
+    return RunError(
+        f"the run in {folder} is in use by {holder}: wait until it ends, or stop it; "
+        f"`evopose status {folder}` shows how far it is"
+    )
+
+
 def take_lock(folder: Path) -> IO[str]:
     """Return the open LOCK file: while it is open, or its process lives, nobody else gets it."""
     file = (folder / LOCK).open("a+")
@@ -56,10 +64,7 @@ def take_lock(folder: Path) -> IO[str]:
         file.seek(0)
         holder = file.read().strip() or "another process"
         file.close()
-        raise RunError(
-            f"the run in {folder} is in use by {holder}: wait until it ends, or stop it; "
-            f"`evopose status {folder}` shows how far it is"
-        ) from error
+        raise in_use(folder, holder) from error
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()

@@ -15,8 +15,8 @@ from evopose.models.pixels import normalise
 HEATMAP_TOLERANCE = 1e-4
 """Of the range of the network's heatmaps."""
 ROUNDING = 4
-"""Times the change that the last bit of the images makes: so much may heatmaps differ, too. It is
-far below the tolerance, but for networks that were hardly trained."""
+"""Times the change that the last two bits of the images make: so much may heatmaps differ, too. It
+is far below the tolerance, but for networks that were hardly trained."""
 KEYPOINT_TOLERANCE = 0.1
 """Crop pixels."""
 BATCHES = (1, 3)

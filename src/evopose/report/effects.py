@@ -50,7 +50,7 @@ class Effect:
 def mutation_effects(facts: SearchFacts) -> tuple[Effect, ...]:
     """Return the effect of every kind of mutation that made a child, genes in their usual order."""
     children: dict[str, _Children] = defaultdict(_Children)
-    # One after the other as they lie in memory: of many, kind after kind takes thrice as long.
+    # One after the other as they lie in memory: of many, kind after kind takes twice as long.
     for one in facts.individuals:
         if one.kind == "mutant" and one.changes:
             children[mutation_kind(one)].add(one, facts)

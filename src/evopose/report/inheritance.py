@@ -35,7 +35,7 @@ def inheritances(facts: SearchFacts) -> tuple[Inheritance, ...]:
     """Return what each kind of mutation left its children, genes in their usual order, the clones
     last; kinds of which nothing is recorded are left out."""
     children: dict[str, _Children] = defaultdict(_Children)
-    # One after the other as they lie in memory: of many, kind after kind takes thrice as long.
+    # One after the other as they lie in memory: of many, kind after kind takes twice as long.
     for one in facts.individuals:
         if one.kind == "clone":
             children[CLONES].add(one, facts)

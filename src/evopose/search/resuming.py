@@ -6,6 +6,7 @@ from typing import Any
 
 from evopose.data.layouts import Splits
 from evopose.errors import ConfigError, RunError
+from evopose.evolution.connections import in_use
 from evopose.evolution.diagnosis import holder_of
 from evopose.evolution.store import Store
 from evopose.search.config import SearchConfig
@@ -25,10 +26,7 @@ def resumed_config(run: Path, *, deterministic: bool = False, **options: Any) ->
     would change what may not change.
     """
     if holder := holder_of(run):
-        raise RunError(
-            f"the run in {run} is in use by {holder}: wait until it ends, or stop it; "
-            f"`evopose status {run}` shows how far it is"
-        )
+        raise in_use(run, holder)
     config = read_config(run)
     given = {name: value for name, value in options.items() if value is not None}
     ends = {name: given.pop(name) for name in ENDS if name in given}
